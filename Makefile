@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 EXPORTS := PYTHONUNBUFFERED=1
 
-.PHONY: help env run stop status test test-unit test-deep lint proto verify bench bench-freshness clean
+.PHONY: help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness proto proto-check generate-into proto-image clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*?## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*?## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,13 +28,68 @@ lock: ## Resolve the dependencies of pyproject.toml anew into requirements/ (has
 	$(VENV)/bin/uv pip compile --quiet --no-header --python-version 3.11 --generate-hashes requirements/uv.in -o requirements/uv.txt
 	$(VENV)/bin/uv pip compile --quiet --no-header --python-version 3.11 --generate-hashes pyproject.toml --group local --group test --group lint --group bench -o requirements/all.txt
 
-##@ Contracts
-proto: $(STAMP) ## Regenerate generated/ from proto/ and check that the contracts still fit the committed image
-	@rm -rf generated/carbonbureau && mkdir -p generated
-	@$(PY) -m grpc_tools.protoc -Iproto --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc \
-	  --python_out=generated --grpc_python_out=generated --mypy_out=generated --mypy_grpc_out=generated \
-	  $$(find proto -name "*.proto" | sort) 2>&1 | { grep -v "^Writing mypy to" || true; }
-	@$(PY) -c 'import pathlib; [p.unlink() for p in pathlib.Path("generated").rglob("*_pb2_grpc.py*") if "Stub" not in p.read_text()]'
+##@ Run
+run: $(STAMP) ## Start PostgreSQL, Kafka, the four services and the sandbox province; ONCE=1 ends after the table
+	@$(EXPORTS) $(PY) -m deploy.local run $(if $(ONCE),--once)
 
-proto-image: $(STAMP) ## Accept the current contracts as the image that buf breaking compares with (say so in CHANGELOG.md)
+status: $(STAMP) ## Show what runs where
+	@$(PY) -m deploy.local status
+
+stop: $(STAMP) ## Stop everything that `make run` started
+	@$(PY) -m deploy.local stop
+
+verify: $(STAMP) ## Check a signed report offline: make verify FILE=report.jws [KEYS=published-keys.json]
+	@test -n "$(FILE)" || { echo "make verify: name the report: make verify FILE=report.jws" >&2; exit 2; }
+	@$(PY) -m services.reports verify "$(FILE)" --keys "$(or $(KEYS),.state/keys/published-keys.json)"
+
+##@ Prove
+test: $(STAMP) ## Every test: unit, contract, integration, end to end, chaos (real Kafka and PostgreSQL)
+	@$(PY) -m pytest tests -m "not deep"
+
+test-unit: $(STAMP) ## Tests without sockets or servers, in seconds
+	@$(PY) -m pytest tests/unit
+
+test-deep: $(STAMP) ## The long matrices
+	@$(PY) -m pytest tests -m deep
+
+lint: $(STAMP) ## ruff, mypy --strict, import-linter, buf lint, buf breaking, generated code up to date
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check --quiet . || { echo "lint: run 'make format'" >&2; exit 1; }
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
+	@$(VENV)/bin/buf lint
+	@$(VENV)/bin/buf breaking --against proto/image.binpb
+	@$(MAKE) --no-print-directory proto-check
+
+format: $(STAMP) ## Format and sort imports
+	@$(VENV)/bin/ruff check --fix-only --quiet .
+	@$(VENV)/bin/ruff format --quiet .
+
+bench: bench-freshness ## Every benchmark
+
+bench-freshness: $(STAMP) ## Submission published to new grade seen by a bank (p50, p95)
+	@$(EXPORTS) $(PY) -m tests.bench.freshness
+
+##@ Contracts
+PROTOC = $(PY) -m grpc_tools.protoc -Iproto --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc
+
+proto: $(STAMP) ## Regenerate generated/ from proto/
+	@rm -rf generated/carbonbureau && $(MAKE) --no-print-directory generate-into DIR=generated
+
+proto-check: $(STAMP) ## Fail when generated/ is not what proto/ makes
+	@rm -rf .state/generated && $(MAKE) --no-print-directory generate-into DIR=.state/generated
+	@diff -r -x __pycache__ .state/generated generated >/dev/null || { echo "lint: generated/ is out of date: run 'make proto'" >&2; exit 1; }
+
+generate-into:
+	@mkdir -p $(DIR)
+	@$(PROTOC) --python_out=$(DIR) --grpc_python_out=$(DIR) --mypy_out=quiet:$(DIR) --mypy_grpc_out=quiet:$(DIR) $$(find proto -name '*.proto' | sort)
+	@$(PY) -c 'import pathlib, sys; [p.unlink() for p in pathlib.Path(sys.argv[1]).rglob("*_pb2_grpc.py*") if "Stub" not in p.read_text()]' $(DIR)
+
+proto-image: $(STAMP) ## Accept the contracts as they are: the image that buf breaking compares with (add a CHANGELOG line)
 	@$(VENV)/bin/buf build -o proto/image.binpb
+
+##@ House
+clean: ## Stop everything and remove .state and caches (the Python environment stays)
+	@test ! -x $(PY) || $(PY) -m deploy.local stop || true
+	@rm -rf .state .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
