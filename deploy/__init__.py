@@ -1,0 +1,1 @@
+"""How the bureau is run: `local` on one machine; container images, Kubernetes and observability beside it."""

@@ -1,0 +1,91 @@
+"""`python -m deploy.local`: runs the bureau on one machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.local import account, screen, supervisor
+from deploy.local.access import SERVICES
+from deploy.local.environment import environment, servers_from
+from deploy.local.errors import CannotRunError
+from deploy.local.plan import servers_plan, whole_plan
+from deploy.local.state import CACHE, DEFAULT_STATE, State, open_state
+from deploy.local.supervisor import Stay, Supervisor
+
+NOT_RUNNING = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 failed, 3 (status) not everything runs."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options, open_state(options.state))
+    except CannotRunError as error:
+        print(f"deploy.local: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace, state: State) -> int:
+    match options.command:
+        case "stop":
+            return supervisor.stop(state, _say)
+        case "clean":
+            return _clean(state)
+        case "environment":
+            settings = environment(options.service, state, servers=servers_from(os.environ, state))
+            for name, value in settings.items():
+                print(f"export {name}={shlex.quote(value)}")
+            return 0
+    servers = servers_from(os.environ, state)
+    plan = servers_plan(servers) if options.servers_only else whole_plan(state, servers)
+    if options.command == "status":
+        print(screen.table(state, plan))
+        return 0 if screen.all_running(state, plan) else NOT_RUNNING
+    stay = Stay.LEAVE if options.command == "up" else Stay.STOP if options.once else Stay.WATCH
+    return Supervisor(state=state, plan=plan, say=_say).run(stay)
+
+
+def _clean(state: State) -> int:
+    """Stop everything and remove what the state directory holds, but for the programs fetched into the cache."""
+    supervisor.stop(state, _say)
+    account.remove_outside(state.path)
+    for path in state.path.iterdir():
+        if path == CACHE:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description="Runs the bureau on one machine.")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--state", type=Path, default=DEFAULT_STATE, help="the state directory (default: .state of the repository)")
+    planned = argparse.ArgumentParser(add_help=False)
+    planned.add_argument("--servers-only", action="store_true", help="only PostgreSQL and Kafka, no services")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", parents=[shared, planned], help="start what is missing, watch it, stop it all on Ctrl-C")
+    run.add_argument("--once", action="store_true", help="stop everything again as soon as all of it was ready")
+    commands.add_parser("up", parents=[shared, planned], help="start what is missing and leave it running")
+    commands.add_parser("stop", parents=[shared], help="stop everything")
+    commands.add_parser("status", parents=[shared, planned], help="show what runs where")
+    commands.add_parser("clean", parents=[shared], help="stop everything and remove its data")
+    settings = commands.add_parser("environment", parents=[shared], help="print the settings of a service for a shell")
+    settings.add_argument("service", choices=SERVICES)
+    return parser
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

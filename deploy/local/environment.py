@@ -1,0 +1,150 @@
+"""Gives each service its settings: the environment variables it is started with on this machine.
+
+Ports are remembered in the state directory, passwords are named by file. Servers that others run take the place of our own when
+`Servers` says so; `servers_from` reads that from `CARBONBUREAU_POSTGRES_*` and `CARBONBUREAU_KAFKA_*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local import certificates
+from deploy.local.access import BROKER_ADMIN, DATABASE_OWNER, SERVICES
+from deploy.local.broker_access import Cluster
+from deploy.local.database_access import DATABASE, Connection, outside
+from deploy.local.errors import CannotRunError
+from deploy.local.state import LOOPBACK, State
+
+SUBSCRIBERS_FILE = Path(__file__).with_name("subscribers.toml")
+# Names of ports in runtime.json.
+POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT = "postgres", "kafka", "kafka-controller"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """The database and the cluster to use. `own_*` tells whether we run them ourselves."""
+
+    postgres: Connection
+    kafka: Cluster
+    own_postgres: bool = True
+    own_kafka: bool = True
+
+
+def own_servers(state: State) -> Servers:
+    """Describe the servers that the runtime itself runs for a state directory."""
+    return Servers(postgres=own_postgres(state), kafka=own_kafka(state))
+
+
+def own_postgres(state: State) -> Connection:
+    return Connection(
+        host=LOOPBACK,
+        port=state.port(POSTGRES_PORT),
+        database=DATABASE,
+        admin_role=DATABASE_OWNER,
+        admin_password_file=state.password_file(DATABASE_OWNER),
+    )
+
+
+def own_kafka(state: State) -> Cluster:
+    return Cluster(
+        bootstrap_servers=f"{LOOPBACK}:{state.port(KAFKA_PORT)}",
+        admin_username=BROKER_ADMIN,
+        admin_password_file=state.password_file(BROKER_ADMIN),
+    )
+
+
+def servers_from(variables: Mapping[str, str], state: State) -> Servers:
+    """Describe the servers to use: those that the variables name, our own for the rest.
+
+    Raises:
+        CannotRunError: a server is named without what is needed to sign in, or a variable of the group is unknown.
+    """
+    postgres = _group(variables, "POSTGRES", required=("ADMIN_URL", "ADMIN_PASSWORD_FILE"))
+    kafka = _group(
+        variables,
+        "KAFKA",
+        required=("BOOTSTRAP_SERVERS", "ADMIN_USERNAME", "ADMIN_PASSWORD_FILE"),
+        optional=("SECURITY_PROTOCOL", "CA_FILE"),
+    )
+    return Servers(
+        postgres=outside(postgres["ADMIN_URL"], _file(postgres["ADMIN_PASSWORD_FILE"])) if postgres else own_postgres(state),
+        kafka=Cluster(
+            bootstrap_servers=kafka["BOOTSTRAP_SERVERS"],
+            admin_username=kafka["ADMIN_USERNAME"],
+            admin_password_file=_file(kafka["ADMIN_PASSWORD_FILE"]),
+            security_protocol=kafka.get("SECURITY_PROTOCOL", "SASL_SSL"),
+            ca_file=_file(kafka["CA_FILE"]) if "CA_FILE" in kafka else None,
+        )
+        if kafka
+        else own_kafka(state),
+        own_postgres=not postgres,
+        own_kafka=not kafka,
+    )
+
+
+def environment(service: str, state: State, *, servers: Servers | None = None, kafka_principal: str | None = None) -> dict[str, str]:
+    """Give the settings of one service as environment variables; nothing of our own environment is added.
+
+    `kafka_principal` replaces the service's own principal for the one command that makes other principals: applying the provider
+    directory as `admin`.
+    """
+    if service not in SERVICES:
+        raise ValueError(f"{service} is not one of {', '.join(SERVICES)}")
+    servers = servers or own_servers(state)
+    password_file = servers.kafka.admin_password_file if kafka_principal == servers.kafka.admin_username else None
+    settings = {
+        "PROFILE": "sandbox",
+        "POSTGRES_URL": servers.postgres.url(role=service),
+        "POSTGRES_PASSWORD_FILE": str(state.password_file(service)),
+        "KAFKA_BOOTSTRAP_SERVERS": servers.kafka.bootstrap_servers,
+        "KAFKA_SECURITY_PROTOCOL": servers.kafka.security_protocol,
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "KAFKA_USERNAME": kafka_principal or service,
+        "KAFKA_PASSWORD_FILE": str(password_file or state.password_file(kafka_principal or service)),
+        "RPC_LISTEN_ADDRESS": f"{LOOPBACK}:{state.port(f'{service}-rpc')}",
+        "HEALTH_LISTEN_ADDRESS": f"{LOOPBACK}:{state.port(f'{service}-health')}",
+        "METRICS_PORT": str(state.port(f"{service}-metrics")),
+    }
+    if servers.kafka.ca_file is not None:
+        settings["KAFKA_CA_FILE"] = str(servers.kafka.ca_file)
+    settings |= _settings_of_its_own(service, state)
+    return {f"CARBONBUREAU_{service.upper()}_{name}": value for name, value in settings.items()}
+
+
+def _settings_of_its_own(service: str, state: State) -> dict[str, str]:
+    match service:
+        case "reports":
+            return {
+                "SIGNING_KEY_FILE": str(state.keys / "report-signing.pem"),
+                "PUBLISHED_KEYS_FILE": str(state.keys / "published-keys.json"),
+            }
+        case "gateway":
+            tls = certificates.gateway(state)
+            return {
+                "TLS_CERTIFICATE_FILE": str(tls.certificate_file),
+                "TLS_KEY_FILE": str(tls.key_file),
+                "CLIENT_CA_FILE": str(certificates.authority_file(state)),
+                "SUBSCRIBERS_FILE": str(SUBSCRIBERS_FILE),
+            }
+        case _:
+            return {}
+
+
+def _group(variables: Mapping[str, str], group: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:
+    """Read one group of variables: all that are required, or none at all."""
+    prefix = f"CARBONBUREAU_{group}_"
+    given = {name.removeprefix(prefix): value for name, value in variables.items() if name.startswith(prefix) and value}
+    if unknown := sorted(set(given) - set(required) - set(optional)):
+        raise CannotRunError(f"{prefix}{unknown[0]} is not a setting of the runtime: it knows {', '.join(required + optional)}")
+    if given and (missing := [name for name in required if name not in given]):
+        raise CannotRunError(f"an outside server is named by {prefix}{sorted(given)[0]}, so {prefix}{missing[0]} is needed as well")
+    return given
+
+
+def _file(path: str) -> Path:
+    found = Path(path).expanduser().resolve()
+    if not found.is_file():
+        raise CannotRunError(f"{found} does not exist, though a CARBONBUREAU_ variable names it")
+    return found

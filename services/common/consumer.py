@@ -1,0 +1,475 @@
+"""Hides how records become committed data exactly once: positions live in PostgreSQL, in the transaction of the data.
+
+The loop subscribes to a list of topics that may change, reads its positions from the database after every change of
+assignment, and advances all partitions of a batch by one compare-and-set. Kafka is only ever told for lag tools.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+
+from services.common import kafka, metrics, positions, telemetry
+from services.common.crash import crash_point
+from services.common.database import Database, Transaction, is_recoverable
+from services.common.kafka import TopicDescription, UnreadableBatch
+from services.common.positions import Advance, PartitionsLost, Place
+from services.common.settings import KafkaSettings
+
+_log = logging.getLogger(__name__)
+
+_POLL_MS = 250
+_REFRESH_EVERY_S = 10.0
+_BATCH_BYTES_MAX = 8 * 1024 * 1024
+_KAFKA_COMMIT_EVERY_S = 1.0
+_LAG_EVERY_S = 1.0
+_BACKOFF_MAX_S = 5.0
+# healthy(): a turn of the loop is far below the first; a batch in hand that long without a commit is no longer being worked on.
+_TURN_S_MAX = 60.0
+_PROGRESS_S_MAX = 120.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; `timestamp` is the producer's."""
+
+    topic: str
+    topic_id: UUID
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+    timestamp: datetime
+
+
+Handle = Callable[[Transaction, Sequence[Record]], None]
+
+
+class Recoverable(Exception):
+    """Raised by a handler when the batch cannot be handled now but can be later; it is rolled back and read again."""
+
+
+class _Generation(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Counts changes of assignment. Runs on the client's heartbeat loop, so it does nothing else."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self.number += 1
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self.number += 1
+
+    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        self.number += 1
+
+
+@dataclass(kw_only=True)
+class _Batch:
+    """What one transaction commits: records and the moves of their partitions."""
+
+    records: list[Record]
+    advances: dict[Place, Advance]
+    causes: list[Any]
+
+    def without(self, places: Iterable[Place]) -> "_Batch":
+        gone = set(places)
+        return _Batch(
+            records=[one for one in self.records if Place(topic_id=one.topic_id, partition=one.partition) not in gone],
+            advances={place: advance for place, advance in self.advances.items() if place not in gone},
+            causes=self.causes,
+        )
+
+
+class Consumer:
+    """One consumer loop. Any number may run for one `group`; Kafka deals out the partitions, the database decides.
+
+    `handle` gets the records of a batch in the transaction that advances their positions: what it writes and the positions
+    are committed together or not at all. It is called again with the same records after any failure, so it must not act
+    outside the transaction. What it raises ends the loop, unless the database is away or it raised `Recoverable`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        group: str,
+        topics: Callable[[], Sequence[str]],
+        handle: Handle,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        after_commit: Callable[[], None] = lambda: None,
+        max_records: int = 500,
+    ) -> None:
+        self._name = name
+        self._group = group
+        self._topics = topics
+        self._handle = handle
+        self._database = database
+        self._kafka_settings = kafka_settings
+        self._after_commit = after_commit
+        self._max_records = max_records
+        self._client: KafkaConsumer | None = None
+        self._admin: KafkaAdminClient | None = None
+        self._generation = _Generation()
+        # The generation whose assignment was sought, and where each of its partitions stands in the database.
+        self._sought: int | None = None
+        self._places: dict[TopicPartition, Place] = {}
+        self._expected: dict[TopicPartition, int] = {}
+        self._described: dict[str, TopicDescription] = {}
+        # Partitions that cannot go on from the offset they stand at, until someone changes that offset by hand.
+        self._stuck: dict[Place, int] = {}
+        self._refresh_due = 0.0
+        self._lag_due = 0.0
+        self._kafka_commit_due = 0.0
+        self._to_tell_kafka: dict[TopicPartition, OffsetAndMetadata] = {}
+        self._turned_at = time.monotonic()
+        self._working_since: float | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Consume until `stop` is set; what is in hand then is finished first."""
+        failures = 0
+        try:
+            while not stop.is_set():
+                self._turned_at = time.monotonic()
+                try:
+                    self._turn(stop)
+                    failures = 0
+                except Exception as error:
+                    failures += 1
+                    self._recover(error, failures)
+                    stop.wait(min(_BACKOFF_MAX_S, 0.1 * 2 ** min(failures, 10)))
+            self._tell_kafka()
+        finally:
+            self._close()
+
+    def freshness(self, transaction: Transaction) -> datetime | None:
+        """Return the instant up to which everything published has been committed here, or None while that is unknown."""
+        return positions.freshness(transaction, self._name, self._topics())
+
+    def healthy(self) -> bool:
+        """Tell whether the loop turns and does not sit on records; says nothing about brokers or the database being there."""
+        now = time.monotonic()
+        since = self._working_since
+        return now - self._turned_at < _TURN_S_MAX and (since is None or now - since < _PROGRESS_S_MAX)
+
+    def _turn(self, stop: threading.Event) -> None:
+        now = time.monotonic()
+        if now >= self._refresh_due:
+            self._refresh()
+        if not self._described:
+            stop.wait(_POLL_MS / 1000)
+            return
+        if self._sought != self._generation.number:
+            self._seek()
+        polled = self._poll()
+        if self._sought != self._generation.number:
+            # The assignment changed under the poll: these records may come from positions that are not ours.
+            return
+        for batch in self._batches(polled):
+            self._commit(batch)
+        if now >= self._kafka_commit_due:
+            self._tell_kafka()
+        if now >= self._lag_due:
+            self._measure_lag()
+
+    # -- topics and assignment ------------------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Learn which topics exist under which ids, make the rows of new partitions, subscribe to what changed."""
+        wanted = sorted(set(self._topics()))
+        if self._admin is None:
+            self._admin = kafka.admin(self._kafka_settings, client_id=f"{self._name}-topics")
+        described = kafka.describe(self._admin, wanted)
+        if described != self._described:
+            missing = [topic for topic in wanted if topic not in described]
+            _log.info("topics of %s: %d, missing %d %s", self._name, len(described), len(missing), missing[:5])
+        self._begin_new_partitions(self._admin, described)
+        if self._client is None and described:
+            self._client = kafka.consumer(self._kafka_settings, group=self._group, client_id=self._name)
+        if self._client is not None and set(described) != set(self._described):
+            if described:
+                self._client.subscribe(topics=sorted(described), listener=self._generation)
+            else:
+                self._client.unsubscribe()
+        if described != self._described or self._stuck:
+            self._sought = None
+        self._described = described
+        self._refresh_due = time.monotonic() + _REFRESH_EVERY_S
+
+    def _begin_new_partitions(self, admin: KafkaAdminClient, described: Mapping[str, TopicDescription]) -> None:
+        if described == self._described:
+            return
+        names = {one.topic_id: one.topic for one in described.values()}
+        with self._database.transaction("consumer.positions") as transaction:
+            known = positions.read(transaction, self._name, names)
+        new = {
+            TopicPartition(one.topic, number): Place(topic_id=one.topic_id, partition=number)
+            for one in described.values()
+            for number in range(one.partitions)
+            if Place(topic_id=one.topic_id, partition=number) not in known
+        }
+        # The id is read before the beginning: if the topic is made again in between, this row is of an id that is gone.
+        offsets = {new[partition]: offset for partition, offset in kafka.beginnings(admin, new).items()}
+
+        def record() -> None:
+            with self._database.transaction("consumer.begin") as transaction:
+                positions.retire(transaction, self._name, {one.topic: one.topic_id for one in described.values()})
+                if offsets:
+                    positions.begin(transaction, self._name, names, offsets)
+
+        self._database.retrying(record)
+
+    def _seek(self) -> None:
+        """Take the positions of what is assigned now from the database; pause what is stuck."""
+        client = self._required_client()
+        generation = self._generation.number
+        assigned = {partition: self._described.get(partition.topic) for partition in client.assignment()}
+        places = {
+            partition: Place(topic_id=one.topic_id, partition=partition.partition) for partition, one in assigned.items() if one is not None
+        }
+        with self._database.transaction("consumer.positions") as transaction:
+            known = positions.read(transaction, self._name, {place.topic_id for place in places.values()})
+        self._places = {partition: place for partition, place in places.items() if place in known}
+        self._expected = {partition: known[place] for partition, place in self._places.items()}
+        self._stuck = {place: offset for place, offset in self._stuck.items() if known.get(place, offset) == offset}
+        try:
+            for partition in assigned:
+                place = self._places.get(partition)
+                if place is None or place in self._stuck:
+                    # A partition without a row is one that appeared since the last refresh; the next makes the row.
+                    client.pause(partition)
+                if place is not None:
+                    client.seek(partition, self._expected[partition])
+                    if place not in self._stuck:
+                        client.resume(partition)
+        except (ValueError, KeyError):
+            # The assignment changed again; the next turn sees another generation.
+            self._sought = None
+            return
+        if len(self._places) < len(assigned):
+            self._refresh_due = min(self._refresh_due, time.monotonic() + 1.0)
+        self._sought = generation
+        metrics.CONSUMER_STUCK.set(len(self._stuck), {"consumer": self._name})
+
+    # -- records ------------------------------------------------------------------------------------------------------------
+
+    def _poll(self) -> Mapping[TopicPartition, Sequence[Any]]:
+        client = self._required_client()
+        try:
+            polled: Mapping[TopicPartition, Sequence[Any]] = client.poll(timeout_ms=_POLL_MS, max_records=self._max_records)
+            return polled
+        except NoOffsetForPartitionError:
+            # Newly assigned, and the client wants to know where to begin: the database knows.
+            self._sought = None
+        except OffsetOutOfRangeError as error:
+            self._stick(dict(error.args[0]), "offset out of range")
+        except LogTruncationError as error:
+            self._stick(dict.fromkeys(error.divergent_offsets), "log truncated")
+        except UnreadableBatch as error:
+            self._stick({error.partition: None}, f"unreadable batch: {error}")
+        except TopicAuthorizationFailedError:
+            # The next description leaves the topic out, so that the others go on.
+            self._refresh_due = 0.0
+            raise
+        return {}
+
+    def _stick(self, partitions: Mapping[TopicPartition, int | None], why: str) -> None:
+        """Leave these partitions paused where they stand and raise the alarm, unless the topic is simply a new one."""
+        before = self._places
+        sought = self._sought == self._generation.number
+        self._refresh()
+        self._sought = None
+        for partition, offset in partitions.items():
+            place = before.get(partition)
+            described = self._described.get(partition.topic)
+            if not sought or place is None or described is None or described.topic_id != place.topic_id:
+                continue
+            if offset is not None and offset != self._expected[partition]:
+                # Not from a position of ours: the client had looked one up by itself before we sought.
+                continue
+            self._stuck[place] = self._expected[partition]
+            _log.error(
+                "partition stuck, set next_offset in consumer_position by hand: %s",
+                why,
+                extra={"consumer": self._name, "topic": partition.topic, "partition": partition.partition, "offset": self._expected[partition]},
+            )
+
+    def _batches(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[_Batch]:
+        """Cut what was polled into batches bounded by records and bytes; drop what the own positions do not expect."""
+        batch = _Batch(records=[], advances={}, causes=[])
+        size = count = 0
+        for partition, raw_records in polled.items():
+            place = self._places.get(partition)
+            if place is None or place in self._stuck:
+                continue
+            for raw in raw_records:
+                if raw.offset < self._expected[partition]:
+                    continue
+                if count and (size > _BATCH_BYTES_MAX or count >= self._max_records):
+                    yield batch
+                    if self._sought is None:
+                        # A partition was lost, or the position is unknown: what is left is read again.
+                        return
+                    batch = _Batch(records=[], advances={}, causes=[])
+                    size = count = 0
+                size += len(raw.value or b"") + len(raw.key or b"")
+                count += 1
+                self._add(batch, partition, place, raw)
+        if batch.advances:
+            yield batch
+
+    def _add(self, batch: _Batch, partition: TopicPartition, place: Place, raw: Any) -> None:
+        headers = kafka.headers_of(raw)
+        before = batch.advances.get(place)
+        beat = before.heartbeat_at if before is not None else None
+        if headers.get(kafka.TYPE_HEADER) == kafka.HEARTBEAT_TYPE:
+            beat = _heartbeat(raw.value) or beat
+        else:
+            batch.records.append(
+                Record(
+                    topic=partition.topic,
+                    topic_id=place.topic_id,
+                    partition=partition.partition,
+                    offset=raw.offset,
+                    key=raw.key,
+                    value=raw.value,
+                    headers=headers,
+                    timestamp=_instant(raw.timestamp),
+                )
+            )
+            cause = telemetry.context_of(headers.get(telemetry.TRACEPARENT)) if len(batch.causes) < telemetry.LINKS_MAX else None
+            if cause is not None:
+                batch.causes.append(cause)
+        batch.advances[place] = Advance(
+            place=place,
+            expected=self._expected[partition] if before is None else before.expected,
+            next_offset=raw.offset + 1,
+            heartbeat_at=beat,
+        )
+
+    def _commit(self, batch: _Batch) -> None:
+        """Handle a batch and advance its positions in one transaction; without the partitions that were lost meanwhile."""
+        started = time.monotonic()
+        self._working_since = self._working_since or started
+        while batch.advances:
+            try:
+                # (crash before the commit: nothing has happened; after: data and positions are there)
+                self._database.retrying(lambda: self._commit_once(batch))
+                break
+            except PartitionsLost as lost:
+                metrics.CONSUMER_LOST.add(len(lost.places), {"consumer": self._name})
+                _log.warning("%s lost %d partitions to another process", self._name, len(lost.places))
+                batch = batch.without(lost.places)
+                self._sought = None
+        self._working_since = None
+        partitions = {place: partition for partition, place in self._places.items()}
+        for place, advance in batch.advances.items():
+            self._expected[partitions[place]] = advance.next_offset
+            self._to_tell_kafka[partitions[place]] = OffsetAndMetadata(advance.next_offset, "", -1)
+        if batch.records:
+            labels = {"consumer": self._name}
+            metrics.CONSUMER_RECORDS.add(len(batch.records), labels)
+            metrics.CONSUMER_BATCH.record(time.monotonic() - started, labels)
+            metrics.CONSUMER_DELAY.record(telemetry.seconds_since(min(one.timestamp for one in batch.records)), labels)
+            self._after_commit()
+
+    def _commit_once(self, batch: _Batch) -> None:
+        if not batch.records:
+            with self._database.transaction("consumer.batch") as transaction:
+                positions.advance(transaction, self._name, list(batch.advances.values()))
+            return
+        with (
+            telemetry.span(f"{self._name} process", causes=batch.causes, attributes={"messaging.batch.message_count": len(batch.records)}),
+            self._database.transaction("consumer.batch") as transaction,
+        ):
+            positions.advance(transaction, self._name, list(batch.advances.values()))
+            self._handle(transaction, batch.records)
+
+    # -- the rest -------------------------------------------------------------------------------------------------------------
+
+    def _tell_kafka(self) -> None:
+        """Tell Kafka where we are, for lag tools; nothing here depends on it, so a failure is only noted."""
+        if self._client is None or not self._to_tell_kafka:
+            return
+        crash_point("consumer.before_kafka_commit")
+        assigned = self._client.assignment()
+        offsets = {partition: offset for partition, offset in self._to_tell_kafka.items() if partition in assigned}
+        self._to_tell_kafka = {}
+        self._kafka_commit_due = time.monotonic() + _KAFKA_COMMIT_EVERY_S
+        if offsets:
+            self._client.commit_async(offsets, callback=_note_kafka_commit)
+
+    def _measure_lag(self) -> None:
+        self._lag_due = time.monotonic() + _LAG_EVERY_S
+        lags: dict[str, int] = {}
+        client = self._required_client()
+        for partition, expected in self._expected.items():
+            try:
+                end = client.highwater(partition)
+            except Exception as error:
+                _log.debug("no end offset of %s: %s", partition, type(error).__name__)
+                continue
+            if end is not None:
+                lags[partition.topic] = lags.get(partition.topic, 0) + max(0, end - expected)
+        metrics.CONSUMER_LAG.replace({"consumer": self._name}, "topic", lags)
+
+    def _recover(self, error: Exception, failures: int) -> None:
+        """Prepare to read again from the database's positions; what cannot pass by waiting is raised again."""
+        if not (isinstance(error, KafkaError | Recoverable) or is_recoverable(error)):
+            raise error
+        metrics.CONSUMER_RETRIES.add(1, {"consumer": self._name})
+        _log.warning("%s: %s, reading again from the last commit", self._name, type(error).__name__, exc_info=failures == 1)
+        self._sought = None
+        if isinstance(error, KafkaError) and not isinstance(error, TopicAuthorizationFailedError):
+            # Whatever state the clients are in, new ones have none.
+            self._close()
+
+    def _close(self) -> None:
+        client, self._client = self._client, None
+        admin, self._admin = self._admin, None
+        self._described = {}
+        self._refresh_due = 0.0
+        for one in (client, admin):
+            if one is not None:
+                kafka.close(one)
+
+    def _required_client(self) -> KafkaConsumer:
+        if self._client is None:
+            raise AssertionError("the loop polls only after it has subscribed")
+        return self._client
+
+
+def _note_kafka_commit(offsets: Any, outcome: Any) -> None:
+    if isinstance(outcome, Exception):
+        _log.debug("offsets not told to Kafka: %s", type(outcome).__name__)
+
+
+def _heartbeat(value: bytes | None) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat((value or b"").decode("ascii"))
+    except ValueError:
+        return None
+    return instant if instant.tzinfo is not None else None
+
+
+def _instant(milliseconds: int) -> datetime:
+    """Read a record's timestamp, which its producer may have set to anything; what is no instant reads as the epoch."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,237 @@
+"""Makes producers, consumers and admin clients that are safe by construction, and hides what kafka-python leaves dangerous.
+
+No deserializer, no auto-commit, no offset reset, read_committed, no topic made by accident. Everything that touches the
+library's insides stands here, next to the tests that pin the version's behaviour.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.errors import KafkaError
+from kafka.record.default_records import DefaultRecordBatch
+
+from services.common.settings import KafkaSettings
+
+_log = logging.getLogger(__name__)
+
+HEARTBEAT_TYPE = b"heartbeat"
+TYPE_HEADER = "ce_type"
+
+# The ListOffsets protocol's timestamp for the log's beginning.
+_EARLIEST = -2
+# The broker takes records of 1 MiB; a fetch of this size holds the largest one and bounds the memory of a poll.
+_PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024
+_FETCH_BYTES_MAX = 16 * 1024 * 1024
+_METADATA_AGE_MAX_MS = 10_000
+# delivery_timeout_ms must exceed linger_ms + request_timeout_ms; short, because the outbox tries again by itself.
+_LINGER_MS = 2
+_REQUEST_TIMEOUT_MS = 5_000
+_DELIVERY_TIMEOUT_MS = 8_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicDescription:
+    """One incarnation of a topic: deleted and created again it has another `topic_id`."""
+
+    topic: str
+    topic_id: UUID
+    partitions: int
+
+
+class UnreadableBatch(Exception):
+    """A record batch of one partition cannot be read (checksum, structure, codec); nothing behind it can be either."""
+
+    def __init__(self, partition: TopicPartition, offset: int, cause: BaseException) -> None:
+        super().__init__(f"{partition.topic}-{partition.partition} from offset {offset}: {type(cause).__name__}: {cause}")
+        self.partition = partition
+        self.offset = offset
+
+
+def producer(settings: KafkaSettings, *, client_id: str) -> KafkaProducer:
+    """Make an idempotent producer: acknowledged by all in-sync replicas, zstd, order kept within a partition.
+
+    After an authorisation failure its later sends fail too, also those that are allowed: close it and make another.
+
+    Raises:
+        KafkaTimeoutError: no broker answered, or the password is wrong.
+    """
+    return KafkaProducer(
+        **_connection(settings, client_id),
+        acks="all",
+        enable_idempotence=True,
+        compression_type="zstd",
+        linger_ms=_LINGER_MS,
+        batch_size=64 * 1024,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
+        max_block_ms=_REQUEST_TIMEOUT_MS,
+        max_request_size=1024 * 1024,
+        allow_auto_create_topics=False,
+    )
+
+
+def consumer(settings: KafkaSettings, *, group: str, client_id: str) -> KafkaConsumer:
+    """Make a consumer that never moves an offset by itself; positions come from the database.
+
+    Every partition of a topic list is dealt out round robin: the default assignor would give the one partition of each of a
+    hundred topics to the same member.
+
+    Raises:
+        KafkaTimeoutError: no broker answered, or the password is wrong.
+    """
+    made = KafkaConsumer(
+        **_connection(settings, client_id),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        allow_auto_create_topics=False,
+        partition_assignment_strategy=[RoundRobinPartitionAssignor],
+        session_timeout_ms=settings.session_timeout_ms,
+        heartbeat_interval_ms=max(300, settings.session_timeout_ms // 4),
+        max_poll_interval_ms=max(60_000, settings.session_timeout_ms),
+        max_partition_fetch_bytes=_PARTITION_FETCH_BYTES_MAX,
+        fetch_max_bytes=_FETCH_BYTES_MAX,
+        metadata_max_age_ms=_METADATA_AGE_MAX_MS,
+    )
+    made._fetcher.PartitionRecords = _PartitionRecords
+    return made
+
+
+def admin(settings: KafkaSettings, *, client_id: str) -> KafkaAdminClient:
+    """Make an admin client with the rights of this principal, which for a service means describing its topics.
+
+    Raises:
+        KafkaTimeoutError: no broker answered, or the password is wrong.
+    """
+    return KafkaAdminClient(**_connection(settings, client_id))
+
+
+def describe(client: KafkaAdminClient, topics: Iterable[str]) -> dict[str, TopicDescription]:
+    """Return those of `topics` that exist and may be described by this principal, by name, with their topic ids."""
+    names = sorted(set(topics))
+    if not names:
+        return {}
+    described = {}
+    for entry in client.describe_topics(names):
+        if entry["error_code"] == 0:
+            described[entry["name"]] = TopicDescription(
+                topic=entry["name"], topic_id=UUID(str(entry["topic_id"])), partitions=len(entry["partitions"])
+            )
+    return described
+
+
+def beginnings(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """Return the first offset that each partition still has.
+
+    Raises:
+        KafkaError: a partition is unknown or has no leader now.
+    """
+    asked = {partition: _EARLIEST for partition in partitions}
+    if not asked:
+        return {}
+    return {partition: found.offset for partition, found in client.list_partition_offsets(asked).items()}
+
+
+def _connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    connection: dict[str, Any] = {
+        "bootstrap_servers": list(settings.bootstrap_servers),
+        "client_id": client_id,
+        "security_protocol": settings.security_protocol.value,
+        "sasl_mechanism": settings.sasl_mechanism,
+        "sasl_plain_username": settings.username,
+        "sasl_plain_password": settings.password_file.read(),
+        # The library's own metrics are never read here and cost a lock per record.
+        "metrics_enabled": False,
+        "reconnect_backoff_max_ms": 2_000,
+    }
+    if settings.ca_file is not None:
+        connection["ssl_cafile"] = str(settings.ca_file)
+    return connection
+
+
+class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types
+    """What kafka-python 3.0.12 gets wrong when a fetched batch cannot be read.
+
+    An error while iterating leaves the finished iterator in place, and the next poll() spins on it for ever; here the batch
+    is let go and the error says where it was. A header name that is not UTF-8, which the broker accepts from anyone, would be
+    such an error; here it is read with its bytes escaped.
+    """
+
+    def take(self, n: int | None = None) -> list[Any]:
+        try:
+            taken: list[Any] = super().take(n)
+        except Exception as error:
+            where = UnreadableBatch(self.topic_partition, self.next_fetch_offset, error)
+            self.drain()
+            raise where from error
+        return taken
+
+    def _unpack_records(self, tp: TopicPartition, records: Any, *deserializers: Any) -> Any:
+        return super()._unpack_records(tp, _TolerantBatches(records), *deserializers)
+
+
+class _TolerantBatches:
+    def __init__(self, records: Any) -> None:
+        self._records = records
+
+    def next_batch(self) -> Any:
+        batch = self._records.next_batch()
+        if type(batch) is DefaultRecordBatch:
+            # The class is the only way in: batches are made deep inside and have slots.
+            batch.__class__ = _TolerantBatch
+        return batch
+
+
+class _TolerantBatch(DefaultRecordBatch):  # type: ignore[misc]
+    __slots__ = ()
+
+    def _read_msg(self, *arguments: Any) -> Any:
+        try:
+            return super()._read_msg(*arguments)
+        except UnicodeDecodeError:
+            # The position moves only after a whole record, so the same record is read again.
+            self._buffer = _TolerantText(self._buffer)
+            return super()._read_msg(*arguments)
+
+
+class _TolerantText(bytearray):
+    """A buffer whose slices decode to text whatever they hold."""
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        return _TolerantText(found) if isinstance(index, slice) else found
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return super().decode(encoding, "backslashreplace")
+
+
+def headers_of(record: Any) -> Mapping[str, bytes]:
+    """Return a record's headers; of several with one name the last counts, and a missing value reads as empty."""
+    return {name: value if value is not None else b"" for name, value in record.headers}
+
+
+def abandon(client: KafkaProducer) -> None:
+    """Close a producer at once without sending what it still holds; its own close() would first wait to send it."""
+    try:
+        client._sender.force_close()
+        client.close(timeout=2)
+    except KafkaError as error:
+        _log.warning("a producer could not be closed cleanly: %s", type(error).__name__)
+
+
+def close(client: KafkaConsumer | KafkaAdminClient) -> None:
+    """Close a client within two seconds, whatever state it is in."""
+    try:
+        if isinstance(client, KafkaConsumer):
+            client.close(autocommit=False, timeout_ms=2_000)
+        else:
+            client.close()
+    except KafkaError as error:
+        _log.warning("a client could not be closed cleanly: %s", type(error).__name__)

@@ -1,0 +1,186 @@
+"""The private broker: who may do what, and what a kill leaves."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from deploy.local import account, broker_access, kafka
+from deploy.local.access import TOPIC_RIGHTS, TOPICS, Operation
+from deploy.local.kafka import KafkaBroker
+
+WRITERS = {right.topic: right.service for right in TOPIC_RIGHTS if right.operation is Operation.WRITE and not right.prefix}
+
+
+@contextlib.contextmanager
+def producing(broker: KafkaBroker, principal: str) -> Iterator[KafkaProducer]:
+    producer = KafkaProducer(**broker.client_settings(principal), acks="all", enable_idempotence=True, max_block_ms=10000)
+    try:
+        yield producer
+    finally:
+        producer.close(timeout=5)
+
+
+@contextlib.contextmanager
+def consuming(broker: KafkaBroker, principal: str, **settings: object) -> Iterator[KafkaConsumer]:
+    arguments = {**broker.client_settings(principal), "enable_auto_commit": False, "auto_offset_reset": "earliest", **settings}
+    consumer = KafkaConsumer(**arguments)
+    try:
+        yield consumer
+    finally:
+        consumer.close(autocommit=False)
+
+
+@pytest.fixture
+def admin(kafka_broker: KafkaBroker) -> Iterator[KafkaAdminClient]:
+    with contextlib.closing(kafka_broker.admin()) as client:
+        yield client
+
+
+class TestServicePrincipals:
+    @pytest.mark.parametrize("service", sorted(set(WRITERS.values())))
+    def test_write_their_own_topics(self, kafka_broker, service):
+        with producing(kafka_broker, service) as producer:
+            for topic in (topic for topic, writer in WRITERS.items() if writer == service):
+                assert producer.send(topic, b"").get(timeout=10).topic == topic
+
+    @pytest.mark.parametrize("service", ["collector", "scoring", "reports", "gateway"])
+    def test_cannot_write_the_topics_of_others(self, kafka_broker, service):
+        for topic in sorted(topic for topic, writer in WRITERS.items() if writer != service):
+            # A new producer for each: one that was denied fails its later sends too.
+            with producing(kafka_broker, service) as producer, pytest.raises(TopicAuthorizationFailedError):
+                producer.send(topic, b"").get(timeout=10)
+
+    def test_read_what_their_table_says_as_the_group_of_their_name(self, kafka_broker):
+        with producing(kafka_broker, "collector") as producer:
+            sent = producer.send("bureau.account-revised.v1", b"for scoring").get(timeout=10)
+        partition = TopicPartition(sent.topic, sent.partition)
+        with consuming(kafka_broker, "scoring", group_id="scoring") as consumer:
+            consumer.assign([partition])
+            consumer.seek(partition, sent.offset)
+            [record, *_] = consumer.poll(timeout_ms=10000)[partition]
+            assert record.value == b"for scoring"
+
+    def test_cannot_read_another_service_s_topic(self, kafka_broker):
+        with consuming(kafka_broker, "gateway") as consumer, pytest.raises(TopicAuthorizationFailedError):
+            consumer.assign([TopicPartition("bureau.account-revised.v1", 0)])
+            consumer.poll(timeout_ms=10000)
+
+    def test_cannot_join_another_service_s_group(self, kafka_broker):
+        with consuming(kafka_broker, "gateway", group_id="reports") as consumer, pytest.raises(GroupAuthorizationFailedError):
+            consumer.subscribe(["bureau.report-revised.v1"])
+            consumer.poll(timeout_ms=10000)
+
+    def test_cannot_make_topics_or_rights(self, kafka_broker):
+        with contextlib.closing(KafkaAdminClient(**kafka_broker.client_settings("collector"))) as intruder:
+            with pytest.raises(KafkaError):
+                intruder.create_topics({"intake.energy.v1.intruder": {"num_partitions": 1}})
+            with pytest.raises(KafkaError):
+                broker_access.apply(intruder, kafka_broker.state)
+
+    def test_are_refused_with_a_wrong_password(self, kafka_broker):
+        settings = {**kafka_broker.client_settings("collector"), "sasl_plain_password": "wrong", "bootstrap_timeout_ms": 2000}
+        with pytest.raises(KafkaError):
+            KafkaAdminClient(**settings)
+
+    def test_are_needed_to_connect_at_all(self, kafka_broker):
+        for port in (kafka_broker.port, kafka_broker.state.port(kafka.CONTROLLER_PORT)):
+            with pytest.raises(KafkaError):
+                KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}", bootstrap_timeout_ms=1500)
+
+
+class TestTopics:
+    def test_are_those_of_the_table(self, admin):
+        described = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics([topic.name for topic in TOPICS])}
+        assert described == {topic.name: 12 for topic in TOPICS}
+
+    def test_keep_compressed_records_as_long_as_declared(self, admin):
+        resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in TOPICS]
+        found = admin.describe_configs(resources)["topic"]
+        for topic in TOPICS:
+            values = {name: config["value"] for name, config in found[topic.name].items()}
+            assert values == {"compression.type": "zstd", "cleanup.policy": "delete", "retention.ms": str(topic.retention_ms)}
+
+    def test_are_not_made_by_writing_to_them(self, kafka_broker):
+        with producing(kafka_broker, "admin") as producer, pytest.raises(KafkaError):
+            producer.send("intake.energy.v1.nobody", b"").get(timeout=3)
+
+    def test_refuse_a_record_above_a_mebibyte(self, kafka_broker):
+        with contextlib.closing(KafkaProducer(**kafka_broker.client_settings("collector"), max_request_size=20_000_000)) as producer:
+            with pytest.raises(MessageSizeTooLargeError):
+                producer.send("bureau.account-revised.v1", os.urandom(10_000_000)).get(timeout=10)
+            assert producer.send("bureau.account-revised.v1", b"the next one").get(timeout=10)
+
+
+class TestApply:
+    def test_changes_nothing_the_second_time(self, kafka_broker, admin):
+        before = {service: set(broker_access._present_rights(admin, service)) for service in WRITERS.values()}
+        broker_access.apply(admin, kafka_broker.state)
+        assert {service: set(broker_access._present_rights(admin, service)) for service in WRITERS.values()} == before
+
+    def test_takes_back_a_right_that_the_table_does_not_hold(self, kafka_broker, admin):
+        grant = broker_access._allow(
+            "gateway",
+            broker_access.ACLOperation.WRITE,
+            broker_access.ResourcePattern(broker_access.ResourceType.TOPIC, "bureau.report-revised.v1"),
+        )
+        admin.create_acls([grant])
+        assert grant in broker_access._present_rights(admin, "gateway")
+
+        broker_access.apply(admin, kafka_broker.state)
+
+        assert grant not in broker_access._present_rights(admin, "gateway")
+
+
+class TestBroker:
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+    def test_does_not_run_as_root(self, kafka_broker):
+        assert kafka_broker.process is not None
+        assert Path(f"/proc/{kafka_broker.process.pid}").stat().st_uid == account.of_servers().uid != 0
+
+    def test_shows_no_password_on_its_command_line(self, kafka_broker):
+        assert kafka_broker.process is not None
+        command = Path(f"/proc/{kafka_broker.process.pid}/cmdline").read_text()
+        assert kafka_broker.password_file("broker").read_text() not in command
+        assert oct((kafka_broker.home / "server.properties").stat().st_mode)[-3:] == "600"
+
+    def test_keeps_acknowledged_records_over_a_kill_and_comes_back_on_its_ports(self, tmp_path):
+        with kafka.running(tmp_path) as broker:
+            with producing(broker, "collector") as producer:
+                values = [uuid.uuid4().bytes for _ in range(500)]
+                sent = [producer.send("bureau.account-revised.v1", value, partition=0) for value in values]
+                for future in sent:
+                    future.get(timeout=10)
+                ports = dict(broker.state.ports())
+
+                broker.kill()
+                broker.start()
+
+                assert dict(broker.state.ports()) == ports
+                # The producer that lived through it goes on by itself.
+                assert producer.send("bureau.account-revised.v1", b"after", partition=0).get(timeout=20).offset == 500
+            partition = TopicPartition("bureau.account-revised.v1", 0)
+            with consuming(broker, "scoring") as consumer:
+                consumer.assign([partition])
+                read: list[bytes] = []
+                while len(read) < 501:
+                    records = consumer.poll(timeout_ms=10000)
+                    assert records
+                    read += [record.value for record in records[partition]]
+                assert read == [*values, b"after"]
+
+    def test_knows_an_unknown_topic_from_a_denied_one_only_for_those_who_may_ask(self, kafka_broker, admin):
+        with pytest.raises(UnknownTopicOrPartitionError):
+            admin.delete_topics(["intake.energy.v1.nobody"])
