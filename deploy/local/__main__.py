@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.local import account, screen, supervisor
+from deploy.local import account, kafka_programs, screen, supervisor
 from deploy.local.access import SERVICES
-from deploy.local.environment import environment, servers_from
+from deploy.local.environment import SANDBOX, environment, servers_from
 from deploy.local.errors import CannotRunError
 from deploy.local.plan import servers_plan, whole_plan
 from deploy.local.state import CACHE, DEFAULT_STATE, State, open_state
@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CannotRunError as error:
         print(f"deploy.local: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run(options: argparse.Namespace, state: State) -> int:
@@ -47,6 +49,8 @@ def _run(options: argparse.Namespace, state: State) -> int:
     if options.command == "status":
         print(screen.table(state, plan))
         return 0 if screen.all_running(state, plan) else NOT_RUNNING
+    if servers.own_kafka:
+        kafka_programs.java()  # said before anything starts
     stay = Stay.LEAVE if options.command == "up" else Stay.STOP if options.once else Stay.WATCH
     return Supervisor(state=state, plan=plan, say=_say).run(stay)
 
@@ -79,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("status", parents=[shared, planned], help="show what runs where")
     commands.add_parser("clean", parents=[shared], help="stop everything and remove its data")
     settings = commands.add_parser("environment", parents=[shared], help="print the settings of a service for a shell")
-    settings.add_argument("service", choices=SERVICES)
+    settings.add_argument("service", choices=(*SERVICES, SANDBOX))
     return parser
 
 

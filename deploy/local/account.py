@@ -70,16 +70,19 @@ def reaches(account: Account, path: Path, *, mode: str = "-r") -> bool:
     if not account.switch:
         return True
     # `test` is in every POSIX system's /bin; our own interpreter may itself be out of the account's reach.
-    result = subprocess.run(
-        ["/bin/sh", "-c", f'test {mode} "$0"', str(path)],
-        cwd="/",
-        env={},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-        **account.popen_arguments(),  # type: ignore[call-overload]
-    )
+    try:
+        result = subprocess.run(
+            ["/bin/sh", "-c", f'test {mode} "$0"', str(path)],
+            cwd="/",
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            **account.popen_arguments(),  # type: ignore[call-overload]
+        )
+    except PermissionError:
+        raise CannotRunError(f"root may not become '{account.name}' here (no CAP_SETUID): start as an ordinary user") from None
     return bool(result.returncode == 0)
 
 

@@ -18,6 +18,9 @@ from deploy.local.errors import CannotRunError
 from deploy.local.state import LOOPBACK, State
 
 SUBSCRIBERS_FILE = Path(__file__).with_name("subscribers.toml")
+SANDBOX = "sandbox"
+# The subscriber of that file whose bank the sandbox plays.
+SANDBOX_BANK = "bank-taihang"
 # Names of ports in runtime.json.
 POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT = "postgres", "kafka", "kafka-controller"
 
@@ -85,40 +88,72 @@ def servers_from(variables: Mapping[str, str], state: State) -> Servers:
 
 
 def environment(service: str, state: State, *, servers: Servers | None = None, kafka_principal: str | None = None) -> dict[str, str]:
-    """Give the settings of one service as environment variables; nothing of our own environment is added.
+    """Give the settings of one service, or of the sandbox, as environment variables; nothing of our own environment is added.
 
     `kafka_principal` replaces the service's own principal for the one command that makes other principals: applying the provider
     directory as `admin`.
     """
-    if service not in SERVICES:
-        raise ValueError(f"{service} is not one of {', '.join(SERVICES)}")
     servers = servers or own_servers(state)
-    password_file = servers.kafka.admin_password_file if kafka_principal == servers.kafka.admin_username else None
+    if service == SANDBOX:
+        settings = _settings_of_the_sandbox(state, servers)
+    elif service in SERVICES:
+        settings = _settings_of_all(service, state, servers, kafka_principal or service) | _settings_of_its_own(service, state)
+    else:
+        raise ValueError(f"{service} is not one of {', '.join((*SERVICES, SANDBOX))}")
+    return {f"CARBONBUREAU_{service.upper()}_{name}": value for name, value in settings.items()}
+
+
+def signing_key_file(state: State) -> Path:
+    """Give the path of the report-signing key, which the reports service's own command makes."""
+    return state.keys / "report-signing.pem"
+
+
+def published_keys_file(state: State) -> Path:
+    """Give the path of the public keys with which everyone can verify reports."""
+    return state.keys / "published-keys.json"
+
+
+def _settings_of_all(service: str, state: State, servers: Servers, principal: str) -> dict[str, str]:
+    kafka = servers.kafka
+    password_file = kafka.admin_password_file if principal == kafka.admin_username else state.password_file(principal)
     settings = {
         "PROFILE": "sandbox",
         "POSTGRES_URL": servers.postgres.url(role=service),
         "POSTGRES_PASSWORD_FILE": str(state.password_file(service)),
-        "KAFKA_BOOTSTRAP_SERVERS": servers.kafka.bootstrap_servers,
-        "KAFKA_SECURITY_PROTOCOL": servers.kafka.security_protocol,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "KAFKA_SECURITY_PROTOCOL": kafka.security_protocol,
         "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
-        "KAFKA_USERNAME": kafka_principal or service,
-        "KAFKA_PASSWORD_FILE": str(password_file or state.password_file(kafka_principal or service)),
+        "KAFKA_USERNAME": principal,
+        "KAFKA_PASSWORD_FILE": str(password_file),
         "RPC_LISTEN_ADDRESS": f"{LOOPBACK}:{state.port(f'{service}-rpc')}",
         "HEALTH_LISTEN_ADDRESS": f"{LOOPBACK}:{state.port(f'{service}-health')}",
         "METRICS_PORT": str(state.port(f"{service}-metrics")),
     }
-    if servers.kafka.ca_file is not None:
-        settings["KAFKA_CA_FILE"] = str(servers.kafka.ca_file)
-    settings |= _settings_of_its_own(service, state)
-    return {f"CARBONBUREAU_{service.upper()}_{name}": value for name, value in settings.items()}
+    return settings if kafka.ca_file is None else {**settings, "KAFKA_CA_FILE": str(kafka.ca_file)}
+
+
+def _settings_of_the_sandbox(state: State, servers: Servers) -> dict[str, str]:
+    """The sandbox plays every provider, so it is given the folder of their passwords, and one bank with its certificate."""
+    bank = certificates.subscriber(state, SANDBOX_BANK)
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": servers.kafka.bootstrap_servers,
+        "SECRETS_DIR": str(state.secrets),
+        "GATEWAY_ADDRESS": f"{LOOPBACK}:{state.port('gateway-rpc')}",
+        "GATEWAY_CA_FILE": str(certificates.authority_file(state)),
+        "BANK_CERTIFICATE_FILE": str(bank.certificate_file),
+        "BANK_KEY_FILE": str(bank.key_file),
+    }
+    if servers.kafka.security_protocol != "SASL_PLAINTEXT":
+        settings["KAFKA_SECURITY_PROTOCOL"] = servers.kafka.security_protocol
+    return settings if servers.kafka.ca_file is None else {**settings, "KAFKA_CA_FILE": str(servers.kafka.ca_file)}
 
 
 def _settings_of_its_own(service: str, state: State) -> dict[str, str]:
     match service:
         case "reports":
             return {
-                "SIGNING_KEY_FILE": str(state.keys / "report-signing.pem"),
-                "PUBLISHED_KEYS_FILE": str(state.keys / "published-keys.json"),
+                "SIGNING_KEY_FILE": str(signing_key_file(state)),
+                "PUBLISHED_KEYS_FILE": str(published_keys_file(state)),
             }
         case "gateway":
             tls = certificates.gateway(state)

@@ -115,6 +115,10 @@ class KafkaBroker:
 
     def start(self) -> None:
         """Start the broker unless it runs, wait until it serves its topics, and apply `access.py`. Idempotent."""
+        self.finish(self.begin())
+
+    def begin(self) -> Process:
+        """Start the broker unless it runs, without waiting for it."""
         self.process = processes.adopt(self.state, NAME) if self.process is None else self.process
         if self.process is None or not self.process.alive():
             java = kafka_programs.java()
@@ -137,9 +141,13 @@ class KafkaBroker:
                     stop_seconds_max=STOP_SECONDS_MAX,
                 ),
             )
-        self._wait_until_ready(self.process)
-        with contextlib.closing(self.admin()) as admin:
-            broker_access.apply(admin, self.state)
+        return self.process
+
+    def finish(self, process: Process | None) -> None:
+        """Wait until the broker serves its topics, and apply `access.py`."""
+        assert process is not None
+        self._wait_until_ready(process)
+        broker_access.apply_to(self.cluster, self.state)
 
     def stop(self) -> None:
         """Shut the broker down in order; killed if that takes too long, which loses nothing but start-up time."""

@@ -1,7 +1,7 @@
 """What runs on one machine, in which order: the one table that `supervisor.py` follows from top to bottom, and back when it stops.
 
-An entry is brought up by `start`, which returns when the entry is truly ready. Starting again is always allowed: a server or service
-that runs is kept, a step is idempotent and is run again.
+A plan is a list of stages. The entries of a stage start together, and all of them are truly ready before the next stage begins.
+Starting again is always allowed: a server or service that runs is kept, a step is idempotent and is run again.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
+from kafka.errors import KafkaError
+
 from deploy.local import broker_access, database_access, health, kafka, postgres, processes
 from deploy.local.access import SERVICES
-from deploy.local.environment import Servers, environment
+from deploy.local.environment import SANDBOX, Servers, environment, published_keys_file, signing_key_file
 from deploy.local.errors import CannotRunError
 from deploy.local.processes import Launch, Process
 from deploy.local.state import LOOPBACK, REPOSITORY, State
@@ -44,12 +47,18 @@ class Entry(Protocol):
     def port_names(self) -> Sequence[str]:
         """Names of its ports in the state directory, the one people connect to first; empty for what only runs once."""
 
-    def start(self, context: Context) -> Process | None:
-        """Bring the entry up; return its process, or None when nothing of it stays.
+    def begin(self, context: Context) -> Process | None:
+        """Start what is missing, without waiting for it; return its process, or None when there is none."""
+
+    def finish(self, process: Process | None, context: Context) -> None:
+        """Wait until the entry is ready.
 
         Raises:
-            CannotRunError: with one line, and the end of the log where there is one.
+            CannotRunError: it will not be, told in one line and the end of its log.
         """
+
+
+Plan = Sequence[Sequence[Entry]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +68,11 @@ class OwnPostgres:
     name: str = postgres.NAME
     port_names: Sequence[str] = (postgres.NAME,)
 
-    def start(self, context: Context) -> Process | None:
-        server = postgres.server(context.state, pause=context.pause)
-        server.start()
-        return server.process
+    def begin(self, context: Context) -> Process | None:
+        return postgres.server(context.state).begin()
+
+    def finish(self, process: Process | None, context: Context) -> None:
+        postgres.server(context.state, pause=context.pause).finish(process)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +82,11 @@ class OwnKafka:
     name: str = kafka.NAME
     port_names: Sequence[str] = (kafka.NAME, kafka.CONTROLLER_PORT)
 
-    def start(self, context: Context) -> Process | None:
-        broker = kafka.broker(context.state, say=context.say, pause=context.pause)
-        broker.start()
-        return broker.process
+    def begin(self, context: Context) -> Process | None:
+        return kafka.broker(context.state, say=context.say).begin()
+
+    def finish(self, process: Process | None, context: Context) -> None:
+        kafka.broker(context.state, pause=context.pause).finish(process)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,55 +97,62 @@ class OutsideServer:
     apply: Callable[[State], None]
     port_names: Sequence[str] = ()
 
-    def start(self, context: Context) -> Process | None:
+    def begin(self, context: Context) -> Process | None:
+        return None
+
+    def finish(self, process: Process | None, context: Context) -> None:
         try:
             self.apply(context.state)
-        except CannotRunError:
-            raise
-        except Exception as error:
+        except (psycopg.Error, KafkaError, OSError) as error:
             raise CannotRunError(f"the outside {self.name} server cannot be prepared: {type(error).__name__}: {error}") from error
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A command that must have succeeded before what follows. What `needed` finds done already is skipped."""
+    """A command that must have succeeded before what follows."""
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Tells, when the step's turn comes, whether there is anything to do.
     needed: Callable[[], bool] = lambda: True
-    # Show its output as it comes, rather than a line now and then.
+    # Not run again once it succeeded with the same command and settings.
+    once: bool = False
+    # Show its output as it comes, rather than its latest line now and then.
     shown: bool = False
     port_names: Sequence[str] = ()
 
-    def start(self, context: Context) -> Process | None:
+    def begin(self, context: Context) -> Process | None:
         if (left_over := processes.adopt(context.state, self.name)) is not None:
             processes.stop(context.state, left_over)  # of a supervisor that was killed: nobody waits for its result
-        if not self.needed():
-            return None
-        log_file = context.state.log_file(self.name)
-        offset = log_file.stat().st_size if log_file.exists() else 0
         launch = Launch(name=self.name, command=self.command, environment=self.environment, directory=REPOSITORY)
-        process = processes.start(context.state, launch)
+        if not self.needed() or (self.once and context.state.finished_step(self.name) == launch.fingerprint):
+            return None
+        return processes.start(context.state, launch)
+
+    def finish(self, process: Process | None, context: Context) -> None:
+        if process is None:
+            return
         try:
-            self._wait(process, context, log_file, offset)
+            self._wait(process, context)
         finally:
             processes.stop(context.state, process)
         if code := process.exit_code():
+            log_file = context.state.log_file(self.name)
             raise CannotRunError(f"{self.name} ended with exit code {code}; {log_file} ends with\n{processes.tail(log_file)}")
-        return None
+        if self.once:
+            context.state.record_finished_step(self.name, process.record.fingerprint)
 
-    def _wait(self, process: Process, context: Context, log_file: Path, offset: int) -> None:
+    def _wait(self, process: Process, context: Context) -> None:
         """Wait for the end of the command, showing what it prints or, every few seconds, its latest line."""
         interval = 0.1 if self.shown else SECONDS_BETWEEN_SIGNS_OF_LIFE
         next_look = time.monotonic() + interval
-        alive = True
+        offset, alive = process.log_offset, True
         while alive:
             alive = process.alive()  # read before the log, so that the last lines are not missed
             if time.monotonic() >= next_look or (self.shown and not alive):
                 next_look = time.monotonic() + interval
-                with log_file.open("rb") as log:
+                with context.state.log_file(self.name).open("rb") as log:
                     log.seek(offset)
                     complete, line_end, _ = log.read().rpartition(b"\n")
                 offset += len(complete) + len(line_end)
@@ -157,7 +175,7 @@ class Service:
     start_seconds_max: float = 60.0
     stop_seconds_max: float = 20.0
 
-    def start(self, context: Context) -> Process | None:
+    def begin(self, context: Context) -> Process | None:
         launch = Launch(
             name=self.name,
             command=self.command,
@@ -165,11 +183,21 @@ class Service:
             directory=REPOSITORY,
             stop_seconds_max=self.stop_seconds_max,
         )
-        process = self._adopt(launch, context)
-        if process is None:
-            process = processes.start(context.state, launch)
-            self._wait_until_ready(process, context)
-        return process
+        return self._adopt(launch, context) or processes.start(context.state, launch)
+
+    def finish(self, process: Process | None, context: Context) -> None:
+        assert process is not None
+        log_file = context.state.log_file(self.name)
+        deadline = time.monotonic() + self.start_seconds_max
+        while (reason := self.not_ready()) is not None:
+            if not process.alive():
+                raise CannotRunError(f"{self.name} ended while starting; {log_file} ends with\n{processes.tail(log_file)}")
+            if time.monotonic() > deadline:
+                raise CannotRunError(
+                    f"{self.name} is not ready after {self.start_seconds_max:.0f} s: {reason}; "
+                    f"{log_file} ends with\n{processes.tail(log_file)}"
+                )
+            context.pause(0.05)
 
     def _adopt(self, launch: Launch, context: Context) -> Process | None:
         """Keep a process of an earlier command if it has today's settings and is ready; otherwise end it, and say so."""
@@ -185,21 +213,13 @@ class Service:
         processes.stop(context.state, process)
         return None
 
-    def _wait_until_ready(self, process: Process, context: Context) -> None:
-        log_file = context.state.log_file(self.name)
-        deadline = time.monotonic() + self.start_seconds_max
-        while (reason := self.not_ready()) is not None:
-            if not process.alive():
-                raise CannotRunError(f"{self.name} ended while starting; {log_file} ends with\n{processes.tail(log_file)}")
-            if time.monotonic() > deadline:
-                raise CannotRunError(
-                    f"{self.name} is not ready after {self.start_seconds_max:.0f} s: {reason}; "
-                    f"{log_file} ends with\n{processes.tail(log_file)}"
-                )
-            context.pause(0.1)
+
+def entries(plan: Plan) -> list[Entry]:
+    """Give all entries in the order of their stages."""
+    return [entry for stage in plan for entry in stage]
 
 
-def servers_plan(servers: Servers) -> list[Entry]:
+def servers_plan(servers: Servers) -> list[Sequence[Entry]]:
     """Give the database and the cluster: our own, or what is needed of those that others run."""
     database: Entry = (
         OwnPostgres()
@@ -211,24 +231,46 @@ def servers_plan(servers: Servers) -> list[Entry]:
         if servers.own_kafka
         else OutsideServer(name=kafka.NAME, apply=lambda state: broker_access.apply_to(servers.kafka, state))
     )
-    return [database, cluster]
+    return [(database, cluster)]
 
 
-def whole_plan(state: State, servers: Servers) -> list[Entry]:
+def whole_plan(state: State, servers: Servers) -> list[Sequence[Entry]]:
     """Give everything that runs on one machine, in order of dependency."""
-    settings = {service: {**inherited(), **environment(service, state, servers=servers)} for service in SERVICES}
-    as_admin = {**inherited(), **environment("collector", state, servers=servers, kafka_principal=servers.kafka.admin_username)}
+    settings = {service: {**inherited(), **environment(service, state, servers=servers)} for service in (*SERVICES, SANDBOX)}
+    as_admin = environment("collector", state, servers=servers, kafka_principal=servers.kafka.admin_username)
+    panel, signing_key, published_keys = state.path / "panel.csv", signing_key_file(state), published_keys_file(state)
     return [
         *servers_plan(servers),
-        *(Step(name=f"{service}-migrate", command=_module(service, "migrate"), environment=settings[service]) for service in SERVICES),
-        # Makes each provider's principal and topics, so it signs in as the broker's administrator.
-        Step(
-            name="providers-apply",
-            command=_module("collector", "providers", "apply", str(PROVIDERS_FILE)),
-            environment=as_admin,
+        (
+            *(Step(name=f"{service}-migrate", command=_module(service, "migrate"), environment=settings[service]) for service in SERVICES),
+            Step(
+                name="reports-keys",
+                command=_module("reports", "keys", "create", "--out", str(signing_key), "--published", str(published_keys)),
+                environment=settings["reports"],
+                needed=lambda: not (signing_key.exists() and published_keys.exists()),
+            ),
+            Step(
+                name="sandbox-panel",
+                command=_module(SANDBOX, "panel", "--out", str(panel)),
+                environment=settings[SANDBOX],
+                needed=lambda: not panel.exists(),
+            ),
         ),
-        Step(name="scoring-train", command=_module("scoring", "train"), environment=settings["scoring"]),
-        *(
+        (
+            # Makes each provider's principal and topics, so it signs in as the broker's administrator.
+            Step(
+                name="providers-apply",
+                command=_module("collector", "providers", "apply", str(PROVIDERS_FILE), "--secrets-dir", str(state.secrets)),
+                environment={**inherited(), **as_admin},
+            ),
+            Step(
+                name="scoring-train",
+                command=_module("scoring", "train", "--panel", str(panel)),
+                environment=settings["scoring"],
+                once=True,
+            ),
+        ),
+        tuple(
             Service(
                 name=service,
                 command=_module(service, "serve"),

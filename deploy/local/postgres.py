@@ -28,6 +28,9 @@ from deploy.local.state import LOOPBACK, State, is_free, open_state, write_atomi
 
 NAME = environment.POSTGRES_PORT
 START_SECONDS_MAX = 30.0
+ORPHAN_SECONDS_MAX = 10.0
+# The line of postmaster.pid, counted from 0, that names the shared memory by key and id.
+SHARED_MEMORY_LINE = 6
 
 # Every setting that differs from the server's default, and why.
 SETTINGS = {
@@ -95,11 +98,15 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server unless it runs, wait until it answers a query, and make roles and schemas. Idempotent."""
+        self.finish(self.begin())
+
+    def begin(self) -> Process:
+        """Start the server unless it runs, without waiting for it."""
         self.process = processes.adopt(self.state, NAME) if self.process is None else self.process
         if self.process is None or not self.process.alive():
             if not (self.home / "data").is_dir():
                 self._initialise()
-            self._refuse_another_postmaster()
+            self._clear_after_a_kill()
             self._choose_port()
             self._write_settings()
             self.process = processes.start(
@@ -117,7 +124,12 @@ class PostgresServer:
                     stop_seconds_max=30.0,
                 ),
             )
-        self._wait_until_ready(self.process)
+        return self.process
+
+    def finish(self, process: Process | None) -> None:
+        """Wait until the server answers a query, and make roles and schemas."""
+        assert process is not None
+        self._wait_until_ready(process)
         self._create_database()
         database_access.apply(self.state, self.connection)
 
@@ -162,21 +174,38 @@ class PostgresServer:
             raise CannotRunError(f"initdb failed: {made.stderr.strip() or made.stdout.strip()}")
         unfinished.rename(self.home / "data")
 
-    def _refuse_another_postmaster(self) -> None:
-        """Remove the pid file of a dead server whose pid a stranger has by now; refuse when a live one has this data directory."""
+    def _clear_after_a_kill(self) -> None:
+        """Make way for a start after a kill: wait for the old server's orphans, and remove a pid file that misleads.
+
+        PostgreSQL takes any living process with the pid in that file for its predecessor, even a stranger that has the pid by now.
+        """
         pid_file = self.home / "data" / "postmaster.pid"
         try:
-            pid = int(pid_file.read_text().split("\n", 1)[0])
-        except (OSError, ValueError):
+            lines = pid_file.read_text().splitlines()
+            pid = int(lines[0])
+        except (OSError, ValueError, IndexError):
             return
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             command = []
-        if str(self.home / "data").encode() not in command:
-            pid_file.unlink(missing_ok=True)
-        elif processes.identity(pid) is not None:
+        if str(self.home / "data").encode() in command and processes.identity(pid) is not None:
             raise CannotRunError(f"PostgreSQL (pid {pid}) already runs on {self.home / 'data'} but was not started by us: end it first")
+        if len(lines) > SHARED_MEMORY_LINE:
+            self._wait_for_orphans(lines[SHARED_MEMORY_LINE].split()[-1:])
+        pid_file.unlink(missing_ok=True)
+
+    def _wait_for_orphans(self, shared_memory: list[str]) -> None:
+        """Wait until no session of the killed server holds its shared memory; the new one would refuse to start."""
+        deadline = time.monotonic() + ORPHAN_SECONDS_MAX
+        while time.monotonic() < deadline:
+            try:
+                segments = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+            except OSError:
+                return  # not told here; PostgreSQL itself will say so
+            if not any(segment[1:2] == shared_memory and segment[6] != "0" for segment in segments):
+                return
+            self.pause(0.05)
 
     def _choose_port(self) -> None:
         """Keep the remembered port unless a stranger listens there by now."""
@@ -220,6 +249,7 @@ def server(state: State, *, pause: Callable[[float], None] = time.sleep) -> Post
     who = account.of_servers()
     home = account.home_of_data(who, state.path) / NAME
     home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o711)
     programs = account.programs_within_reach(who, _wheel_programs(), probes=("bin/postgres", "bin/initdb", "share/postgres.bki"))
     return PostgresServer(state=state, connection=environment.own_postgres(state), programs=programs, home=home, account=who, pause=pause)
 

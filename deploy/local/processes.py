@@ -44,11 +44,15 @@ class Launch:
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """A running process: one we started (`child` is set, and is reaped by us) or one adopted from an earlier command."""
+    """A running process: one we started (`child` is set, and is reaped by us) or one adopted from an earlier command.
+
+    `log_offset` is where in the log file its output begins.
+    """
 
     name: str
     record: ProcessRecord
     child: subprocess.Popen[bytes] | None = None
+    log_offset: int = 0
 
     @property
     def pid(self) -> int:
@@ -85,6 +89,7 @@ def start(state: State, launch: Launch) -> Process:
         log_file.replace(log_file.with_suffix(".log.1"))
     options: dict[str, object] = launch.account.popen_arguments() if launch.account is not None else {}
     with log_file.open("ab") as log:
+        offset = log.seek(0, os.SEEK_END)
         try:
             child: subprocess.Popen[bytes] = subprocess.Popen(
                 list(launch.command),
@@ -106,7 +111,7 @@ def start(state: State, launch: Launch) -> Process:
         stop_seconds_max=launch.stop_seconds_max,
     )
     state.record_process(launch.name, record)
-    return Process(name=launch.name, record=record, child=child)
+    return Process(name=launch.name, record=record, child=child, log_offset=offset)
 
 
 def adopt(state: State, name: str) -> Process | None:
@@ -117,7 +122,7 @@ def adopt(state: State, name: str) -> Process | None:
     process = Process(name=name, record=record)
     if process.alive():
         return process
-    state.forget_process(name)
+    state.forget_process(name, record)
     return None
 
 
@@ -133,7 +138,7 @@ def stop(state: State, process: Process) -> bool:
     by_itself = process.wait(process.record.stop_seconds_max)
     if not by_itself:
         kill(process)
-    state.forget_process(process.name)
+    state.forget_process(process.name, process.record)
     return by_itself
 
 

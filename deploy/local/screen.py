@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from deploy.local import processes
-from deploy.local.plan import Entry, OutsideServer
+from deploy.local.plan import OutsideServer, Plan, entries
 from deploy.local.processes import Process
 from deploy.local.state import State
 
 COLUMNS = ("NAME", "STATE", "PORTS", "PID", "LOG")
 
 
-def table(state: State, plan: Sequence[Entry]) -> str:
+def table(state: State, plan: Plan) -> str:
     """Give the table of everything in the plan that stays: name, state, ports, pid, log file."""
     records = state.processes()
     ports = state.ports()
     rows = [COLUMNS]
-    for entry in plan:
+    for entry in entries(plan):
         if isinstance(entry, OutsideServer):
             rows.append((entry.name, "outside", "-", "-", "-"))
         elif entry.port_names:
@@ -37,9 +35,9 @@ def table(state: State, plan: Sequence[Entry]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def all_running(state: State, plan: Sequence[Entry]) -> bool:
+def all_running(state: State, plan: Plan) -> bool:
     """Tell whether everything in the plan that should stay is alive."""
-    return all(processes.alive(state, entry.name) for entry in plan if entry.port_names and not isinstance(entry, OutsideServer))
+    return all(processes.alive(state, entry.name) for entry in entries(plan) if entry.port_names and not isinstance(entry, OutsideServer))
 
 
 def _port(entry: str, name: str, port: int) -> str:

@@ -118,11 +118,26 @@ class State:
             processes[name] = asdict(record)
             self._write(runtime)
 
-    def forget_process(self, name: str) -> None:
+    def forget_process(self, name: str, record: ProcessRecord | None = None) -> None:
+        """Remove the record of that name; when `record` is given, only if it is still that one."""
         with self._locked():
             runtime = self._read()
-            if runtime.get("processes", {}).pop(name, None) is not None:
+            recorded = runtime.get("processes", {}).get(name)
+            if recorded is not None and (record is None or recorded == asdict(record)):
+                del runtime["processes"][name]
                 self._write(runtime)
+
+    def finished_step(self, name: str) -> str | None:
+        """Give the fingerprint with which a step last succeeded, if it was recorded."""
+        with self._locked():
+            fingerprint: str | None = self._read().get("finished_steps", {}).get(name)
+        return fingerprint
+
+    def record_finished_step(self, name: str, fingerprint: str) -> None:
+        with self._locked():
+            runtime = self._read()
+            runtime.setdefault("finished_steps", {})[name] = fingerprint
+            self._write(runtime)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from types import FrameType
 
 from deploy.local import processes, screen
 from deploy.local.errors import CannotRunError
-from deploy.local.plan import Context, Entry
+from deploy.local.plan import Context, Entry, Plan
 from deploy.local.processes import Process
 from deploy.local.state import ProcessRecord, State
 
@@ -46,7 +46,7 @@ class _StopRequestedError(Exception):
 class Supervisor:
     """Follows one plan on one state directory."""
 
-    def __init__(self, *, state: State, plan: Sequence[Entry], say: Say) -> None:
+    def __init__(self, *, state: State, plan: Plan, say: Say) -> None:
         self._state = state
         self._plan = plan
         self._say = say
@@ -76,8 +76,8 @@ class Supervisor:
             for process in processes.end_strays(self._state):
                 self._say(f"{process.name}: ended pid {process.pid}, left over from an earlier run")
             # 2. Bring up what is missing, in order. (killed here: what runs goes on, and the next one takes it over)
-            for entry in self._plan:
-                self._bring_up(entry)
+            for stage in self._plan:
+                self._bring_up(stage)
             self._say(screen.table(self._state, self._plan))
             if stay is Stay.LEAVE:
                 return 0
@@ -87,22 +87,35 @@ class Supervisor:
             dead = None
         except CannotRunError:
             self._take_down()
-            raise
+            if not self._stop_requested.is_set():
+                raise
+            # Ctrl-C reaches every process of the terminal, so a program we only waited for may have ended by it as well.
+            return 0
         if dead is not None:
             self._say(self._obituary(dead))
         # 4. Take everything down, in reverse order. (killed here: `stop` or the next run goes on)
         self._take_down()
         return 1 if dead is not None else 0
 
-    def _bring_up(self, entry: Entry) -> None:
-        begun = time.monotonic()
-        before = self._state.process(entry.name)
-        process = entry.start(Context(state=self._state, say=self._say, pause=self._pause))
-        if process is not None:
-            self._running.append(process)
-        took_over = process is not None and before == process.record
-        self._say(f"{entry.name}: {'taken over' if took_over else 'ready' if process else 'done'} ({time.monotonic() - begun:.1f} s)")
-        self._pause(0)
+    def _bring_up(self, stage: Sequence[Entry]) -> None:
+        """Start the entries of a stage together and wait until each is ready."""
+        context = Context(state=self._state, say=self._say, pause=self._pause)
+        before = self._state.processes()
+        begun_at = time.monotonic()
+        begun: list[tuple[Entry, Process | None]] = []
+        for entry in stage:
+            self._pause(0)
+            if entry.port_names and entry.name in before and not processes.alive(self._state, entry.name):
+                self._say(f"{entry.name}: pid {before[entry.name].pid} ended without being stopped, starting it anew")
+            begun.append((entry, entry.begin(context)))
+        for entry, process in begun:
+            entry.finish(process, context)
+            stays = process is not None and bool(entry.port_names)
+            if process is not None and stays:
+                self._running.append(process)
+            took_over = process is not None and before.get(entry.name) == process.record
+            how = "taken over" if took_over else "ready" if stays else "done"
+            self._say(f"{entry.name}: {how} ({time.monotonic() - begun_at:.1f} s)")
 
     def _watch(self) -> Process | None:
         """Wait for a request to stop, or for the first process that dies."""
@@ -120,7 +133,7 @@ class Supervisor:
         return f"{process.name} (pid {process.pid}) ended{how}; stopping everything. {log_file} ends with\n{processes.tail(log_file)}"
 
     def _take_down(self) -> None:
-        # The children we started are reaped through their own handles; take_down alone would wait for zombies of ours.
+        # Our own handles first: they reap, and know an exit code.
         for process in reversed(self._running):
             _stop(self._state, process, self._say)
         take_down(self._state, self._say)
@@ -180,7 +193,7 @@ def take_down(state: State, say: Say) -> int:
 
 def _stop(state: State, process: Process, say: Say) -> None:
     if not process.alive():
-        state.forget_process(process.name)
+        state.forget_process(process.name, process.record)
         return
     say(f"{process.name}: {'stopped' if processes.stop(state, process) else 'had to be killed'}")
 

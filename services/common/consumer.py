@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -32,12 +33,11 @@ from services.common.settings import KafkaSettings
 _log = logging.getLogger(__name__)
 
 _POLL_MS = 250
-_REFRESH_EVERY_S = 10.0
 _BATCH_BYTES_MAX = 8 * 1024 * 1024
 _KAFKA_COMMIT_EVERY_S = 1.0
-_LAG_EVERY_S = 1.0
 _BACKOFF_MAX_S = 5.0
-# healthy(): a turn of the loop is far below the first; a batch in hand that long without a commit is no longer being worked on.
+# healthy(): a turn of the loop takes far less than the first; a partition that has records but has not moved for the second, while
+# nothing failed, has gone silent.
 _TURN_S_MAX = 60.0
 _PROGRESS_S_MAX = 120.0
 
@@ -114,6 +114,8 @@ class Consumer:
         kafka_settings: KafkaSettings,
         after_commit: Callable[[], None] = lambda: None,
         max_records: int = 500,
+        *,
+        refresh_every_s: float = 10.0,
     ) -> None:
         self._name = name
         self._group = group
@@ -123,6 +125,7 @@ class Consumer:
         self._kafka_settings = kafka_settings
         self._after_commit = after_commit
         self._max_records = max_records
+        self._refresh_every_s = refresh_every_s
         self._client: KafkaConsumer | None = None
         self._admin: KafkaAdminClient | None = None
         self._generation = _Generation()
@@ -134,11 +137,11 @@ class Consumer:
         # Partitions that cannot go on from the offset they stand at, until someone changes that offset by hand.
         self._stuck: dict[Place, int] = {}
         self._refresh_due = 0.0
-        self._lag_due = 0.0
         self._kafka_commit_due = 0.0
         self._to_tell_kafka: dict[TopicPartition, OffsetAndMetadata] = {}
         self._turned_at = time.monotonic()
-        self._working_since: float | None = None
+        # Partitions with records to come: the position at which they were seen first, and when.
+        self._behind: dict[TopicPartition, tuple[int, float]] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Consume until `stop` is set; what is in hand then is finished first."""
@@ -162,15 +165,16 @@ class Consumer:
         return positions.freshness(transaction, self._name, self._topics())
 
     def healthy(self) -> bool:
-        """Tell whether the loop turns and does not sit on records; says nothing about brokers or the database being there."""
+        """Tell whether the loop turns and every partition with records moves; says nothing of brokers or the database being there."""
         now = time.monotonic()
-        since = self._working_since
-        return now - self._turned_at < _TURN_S_MAX and (since is None or now - since < _PROGRESS_S_MAX)
+        moving = all(now - since < _PROGRESS_S_MAX for _, since in list(self._behind.values()))
+        return moving and now - self._turned_at < _TURN_S_MAX
 
     def _turn(self, stop: threading.Event) -> None:
         now = time.monotonic()
         if now >= self._refresh_due:
             self._refresh()
+            self._measure_lag()
         if not self._described:
             stop.wait(_POLL_MS / 1000)
             return
@@ -184,8 +188,6 @@ class Consumer:
             self._commit(batch)
         if now >= self._kafka_commit_due:
             self._tell_kafka()
-        if now >= self._lag_due:
-            self._measure_lag()
 
     # -- topics and assignment ------------------------------------------------------------------------------------------------
 
@@ -209,7 +211,7 @@ class Consumer:
         if described != self._described or self._stuck:
             self._sought = None
         self._described = described
-        self._refresh_due = time.monotonic() + _REFRESH_EVERY_S
+        self._refresh_due = time.monotonic() + self._refresh_every_s
 
     def _begin_new_partitions(self, admin: KafkaAdminClient, described: Mapping[str, TopicDescription]) -> None:
         if described == self._described:
@@ -296,8 +298,7 @@ class Consumer:
         self._sought = None
         for partition, offset in partitions.items():
             place = before.get(partition)
-            described = self._described.get(partition.topic)
-            if not sought or place is None or described is None or described.topic_id != place.topic_id:
+            if not sought or place is None or not self._is_current(partition, place):
                 continue
             if offset is not None and offset != self._expected[partition]:
                 # Not from a position of ours: the client had looked one up by itself before we sought.
@@ -306,7 +307,7 @@ class Consumer:
             _log.error(
                 "partition stuck, set next_offset in consumer_position by hand: %s",
                 why,
-                extra={"consumer": self._name, "topic": partition.topic, "partition": partition.partition, "offset": self._expected[partition]},
+                extra={"consumer": self._name, "topic": partition.topic, "partition": place.partition, "offset": self._expected[partition]},
             )
 
     def _batches(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[_Batch]:
@@ -365,18 +366,16 @@ class Consumer:
     def _commit(self, batch: _Batch) -> None:
         """Handle a batch and advance its positions in one transaction; without the partitions that were lost meanwhile."""
         started = time.monotonic()
-        self._working_since = self._working_since or started
         while batch.advances:
             try:
                 # (crash before the commit: nothing has happened; after: data and positions are there)
-                self._database.retrying(lambda: self._commit_once(batch))
+                self._database.retrying(partial(self._commit_once, batch))
                 break
             except PartitionsLost as lost:
                 metrics.CONSUMER_LOST.add(len(lost.places), {"consumer": self._name})
                 _log.warning("%s lost %d partitions to another process", self._name, len(lost.places))
                 batch = batch.without(lost.places)
                 self._sought = None
-        self._working_since = None
         partitions = {place: partition for partition, place in self._places.items()}
         for place, advance in batch.advances.items():
             self._expected[partitions[place]] = advance.next_offset
@@ -415,24 +414,45 @@ class Consumer:
             self._client.commit_async(offsets, callback=_note_kafka_commit)
 
     def _measure_lag(self) -> None:
-        self._lag_due = time.monotonic() + _LAG_EVERY_S
+        """Compare the log's ends with the database's positions, and remember which partitions have records but do not move.
+
+        Asked of the broker, not of the fetcher: a partition that the client forgot to fetch looks caught up to it. Moving means
+        the client's position, which also passes what is no record (the markers of a producer's transactions).
+        """
+        if self._admin is None or self._client is None:
+            return
+        now = time.monotonic()
+        current = {partition for partition, place in self._places.items() if self._is_current(partition, place)}
         lags: dict[str, int] = {}
-        client = self._required_client()
-        for partition, expected in self._expected.items():
-            try:
-                end = client.highwater(partition)
-            except Exception as error:
-                _log.debug("no end offset of %s: %s", partition, type(error).__name__)
-                continue
-            if end is not None:
-                lags[partition.topic] = lags.get(partition.topic, 0) + max(0, end - expected)
+        behind: dict[TopicPartition, tuple[int, float]] = {}
+        for partition, end in kafka.ends(self._admin, current).items():
+            expected = self._expected[partition]
+            lags[partition.topic] = lags.get(partition.topic, 0) + max(0, end - expected)
+            position = self._client_position(partition)
+            if position is not None and position < end and self._places[partition] not in self._stuck:
+                seen = self._behind.get(partition)
+                behind[partition] = seen if seen is not None and seen[0] == position else (position, now)
+        self._behind = behind
         metrics.CONSUMER_LAG.replace({"consumer": self._name}, "topic", lags)
+
+    def _client_position(self, partition: TopicPartition) -> int | None:
+        try:
+            position: int | None = self._required_client().position(partition, timeout_ms=1_000)
+            return position
+        except KafkaError:
+            # Not assigned any more, or not sought yet: there is nothing to say about it now.
+            return None
+
+    def _is_current(self, partition: TopicPartition, place: Place) -> bool:
+        described = self._described.get(partition.topic)
+        return described is not None and described.topic_id == place.topic_id
 
     def _recover(self, error: Exception, failures: int) -> None:
         """Prepare to read again from the database's positions; what cannot pass by waiting is raised again."""
         if not (isinstance(error, KafkaError | Recoverable) or is_recoverable(error)):
             raise error
         metrics.CONSUMER_RETRIES.add(1, {"consumer": self._name})
+        self._behind = {}
         _log.warning("%s: %s, reading again from the last commit", self._name, type(error).__name__, exc_info=failures == 1)
         self._sought = None
         if isinstance(error, KafkaError) and not isinstance(error, TopicAuthorizationFailedError):

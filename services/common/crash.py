@@ -20,14 +20,14 @@ class CrashPointsRefused(Exception):
     """A crash point was asked for where none may be armed, or in words that name none."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Armed:
-    name: str
-    remaining: int
+    name: str | None = None
+    remaining: int = 0
 
 
 # The one global of the mechanism: a crash point must be reachable from anywhere without being handed through every signature.
-_armed: _Armed | None = None
+_armed = _Armed()
 _lock = threading.Lock()
 
 
@@ -39,26 +39,25 @@ def arm(spec: str | None, allowed: bool) -> None:
     Raises:
         CrashPointsRefused: not allowed here, or the spec cannot be read.
     """
-    global _armed
     if spec is None or spec == "":
-        _armed = None
+        _armed.name = None
         return
     if not allowed:
         raise CrashPointsRefused("a crash point is named but crash points are not allowed (ALLOW_CRASH_POINTS, never in production)")
     match = _SPEC.match(spec)
     if match is None:
         raise CrashPointsRefused(f"{spec!r} is not a crash point: write name or name@3")
-    _armed = _Armed(name=match.group(1), remaining=int(match.group(2) or 1))
+    _armed.remaining = int(match.group(2) or 1)
+    _armed.name = match.group(1)
 
 
 def crash_point(name: str) -> None:
     """Kill this process here and now if this place is armed; otherwise do nothing."""
-    armed = _armed
-    if armed is None or armed.name != name:
+    if _armed.name != name:
         return
     with _lock:
-        armed.remaining -= 1
-        due = armed.remaining == 0
+        _armed.remaining -= 1
+        due = _armed.remaining == 0
     if due:
         os.kill(os.getpid(), signal.SIGKILL)
 

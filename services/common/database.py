@@ -5,12 +5,12 @@ must wake up when something was committed subscribes to a signal, so that no cal
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from random import SystemRandom
 from typing import Any, TypeVar, cast
 
 import psycopg
@@ -37,6 +37,7 @@ _ATTEMPTS_MAX = 8
 _BACKOFF_FIRST_S = 0.02
 _BACKOFF_MAX_S = 1.0
 
+_chance = SystemRandom()
 _NOW = text("SELECT clock_timestamp()")
 
 
@@ -120,7 +121,7 @@ class Database:
                 if not is_conflict(error) or attempt == _ATTEMPTS_MAX:
                     raise
                 metrics.TRANSACTION_CONFLICTS.add(1, {"sqlstate": sqlstate(error) or "none"})
-                time.sleep(random.uniform(0, min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2**attempt)))
+                time.sleep(_chance.uniform(0, min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2**attempt)))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def subscribe(self, signal: str, callback: Callable[[], None]) -> None:
@@ -147,11 +148,11 @@ class Database:
                 callback()
 
 
-def engine(settings: PostgresSettings, *, lock_timeout_ms: int | None = None) -> sqlalchemy.Engine:
+def engine(settings: PostgresSettings) -> sqlalchemy.Engine:
     """Make a pool of connections that carry the time-outs of `settings` and speak UTC."""
     options = {
         "statement_timeout": settings.statement_timeout_ms,
-        "lock_timeout": settings.lock_timeout_ms if lock_timeout_ms is None else lock_timeout_ms,
+        "lock_timeout": settings.lock_timeout_ms,
         "idle_in_transaction_session_timeout": settings.idle_in_transaction_timeout_ms,
         "TimeZone": "UTC",
     }

@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import KafkaError
+from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
 
 from services.common.settings import KafkaSettings
@@ -23,8 +24,9 @@ _log = logging.getLogger(__name__)
 HEARTBEAT_TYPE = b"heartbeat"
 TYPE_HEADER = "ce_type"
 
-# The ListOffsets protocol's timestamp for the log's beginning.
+# The ListOffsets protocol's timestamps for the two ends of a log.
 _EARLIEST = -2
+_LATEST = -1
 # The broker takes records of 1 MiB; a fetch of this size holds the largest one and bounds the memory of a poll.
 _PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024
 _FETCH_BYTES_MAX = 16 * 1024 * 1024
@@ -56,7 +58,7 @@ class UnreadableBatch(Exception):
 def producer(settings: KafkaSettings, *, client_id: str) -> KafkaProducer:
     """Make an idempotent producer: acknowledged by all in-sync replicas, zstd, order kept within a partition.
 
-    After an authorisation failure its later sends fail too, also those that are allowed: close it and make another.
+    After it was refused once (denied, too large) its later sends fail too, also good ones: `abandon` it and make another.
 
     Raises:
         KafkaTimeoutError: no broker answered, or the password is wrong.
@@ -70,8 +72,10 @@ def producer(settings: KafkaSettings, *, client_id: str) -> KafkaProducer:
         batch_size=64 * 1024,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
         delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
-        max_block_ms=_REQUEST_TIMEOUT_MS,
-        max_request_size=1024 * 1024,
+        # How long send() may wait for the metadata of a topic it has not seen; a missing topic must not hold up the others.
+        max_block_ms=1_000,
+        # Before compression; the broker's limit of 1 MiB is on the compressed batch.
+        max_request_size=4 * 1024 * 1024,
         allow_auto_create_topics=False,
     )
 
@@ -133,10 +137,26 @@ def beginnings(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -
     Raises:
         KafkaError: a partition is unknown or has no leader now.
     """
-    asked = {partition: _EARLIEST for partition in partitions}
+    return _offsets(client, partitions, _EARLIEST)
+
+
+def ends(client: KafkaAdminClient, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    """Return the offset behind the last record that a read_committed reader may see in each partition.
+
+    Raises:
+        KafkaError: a partition is unknown or has no leader now.
+    """
+    return _offsets(client, partitions, _LATEST)
+
+
+def _offsets(client: KafkaAdminClient, partitions: Iterable[TopicPartition], which: int) -> dict[TopicPartition, int]:
+    asked = dict.fromkeys(partitions, which)
     if not asked:
         return {}
-    return {partition: found.offset for partition, found in client.list_partition_offsets(asked).items()}
+    return {
+        partition: found.offset
+        for partition, found in client.list_partition_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED).items()
+    }
 
 
 def _connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
@@ -191,6 +211,7 @@ class _TolerantBatches:
 
 class _TolerantBatch(DefaultRecordBatch):  # type: ignore[misc]
     __slots__ = ()
+    _buffer: Any
 
     def _read_msg(self, *arguments: Any) -> Any:
         try:

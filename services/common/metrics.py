@@ -84,26 +84,49 @@ class Gauge(Metric):
 
 
 TRANSACTION_DURATION = Histogram(
-    "transaction.duration", "s", "Time from taking a connection to the end of the commit.", "Above 1 s: look for locks in pg_stat_activity."
+    "transaction.duration",
+    "s",
+    "Time from taking a connection to the end of the commit.",
+    "Above 1 s: look for locks in pg_stat_activity.",
 )
 TRANSACTION_CONFLICTS = Counter(
     "transaction.conflicts", "{conflict}", "Units of work run again after a conflict.", "Rising with load: look for unsorted batches."
 )
-OUTBOX_PUBLISHED = Counter("outbox.published", "{event}", "Events acknowledged by Kafka.", "Zero while events are made: see outbox.age.")
-OUTBOX_FAILED = Counter("outbox.failed", "{event}", "Sends that failed and will be tried again.", "Read the log: denied, too large or away.")
-OUTBOX_AGE = Gauge("outbox.age", "s", "Age of the oldest unpublished event.", "Above 10 s: Kafka is away or one event cannot be sent.")
-OUTBOX_STALE = Counter("outbox.stale_leases", "{lease}", "Publishers that found their lease taken.", "Often: processes are starved of CPU.")
-CONSUMER_RECORDS = Counter("consumer.records", "{record}", "Records handled and committed.", "Zero while lag is above zero: read the log.")
-CONSUMER_LAG = Gauge("consumer.lag", "{record}", "End offset minus database offset.", "Rising: add partitions' owners or find the slow query.")
-CONSUMER_DELAY = Histogram("consumer.delay", "s", "Age of the oldest record of a committed batch.", "Above 2 s: the path is behind.")
-CONSUMER_BATCH = Histogram("consumer.batch.duration", "s", "Time to handle and commit one batch.", "Above 5 s: batches are too large.")
-CONSUMER_STUCK = Gauge(
-    "consumer.stuck_partitions", "{partition}", "Partitions paused because their offset is gone or a batch cannot be read.",
-    "Above zero is an alarm: data are missing or damaged; decide by hand, then set next_offset in consumer_position.",
+OUTBOX_PUBLISHED = Counter(
+    "outbox.published", "{event}", "Events acknowledged by Kafka.", "Zero while outbox.age rises: Kafka is away or refuses."
 )
-CONSUMER_RETRIES = Counter("consumer.retries", "{batch}", "Batches rolled back to be read again.", "Steady: database away or groups unstable.")
-CONSUMER_LOST = Counter("consumer.lost_partitions", "{partition}", "Partitions another process had advanced.", "Steady: two loops share a name.")
-WORK_WAIT = Histogram("work.wait", "s", "Time from due to claimed.", "Above 1 s: too few workers.")
+OUTBOX_FAILED = Counter(
+    "outbox.failed", "{event}", "Sends that failed and will be tried again.", "Read the log: denied, too large, or Kafka is away."
+)
+OUTBOX_AGE = Gauge(
+    "outbox.age", "s", "Age of the oldest unpublished event.", "Above 10 s: Kafka is away, or one event cannot be sent and holds its key."
+)
+OUTBOX_STALE = Counter(
+    "outbox.stale_leases", "{lease}", "Publishers that found their lease taken.", "Often: processes are paused or starved of CPU."
+)
+CONSUMER_RECORDS = Counter(
+    "consumer.records", "{record}", "Records handled and committed.", "Zero while consumer.lag is above zero: read the log."
+)
+CONSUMER_LAG = Gauge(
+    "consumer.lag", "{record}", "End offset minus database offset, by topic.", "Rising: add processes, or find the slow statement."
+)
+CONSUMER_DELAY = Histogram(
+    "consumer.delay", "s", "Age of the oldest record of a batch when it was committed.", "Above 2 s: the path is behind."
+)
+CONSUMER_BATCH = Histogram("consumer.batch.duration", "s", "Time to handle and commit one batch.", "Above 5 s: make max_records smaller.")
+CONSUMER_STUCK = Gauge(
+    "consumer.stuck_partitions",
+    "{partition}",
+    "Partitions paused because their offset is gone or a batch cannot be read.",
+    "Above zero is an alarm: records are missing or damaged. Decide by hand, then set next_offset in consumer_position.",
+)
+CONSUMER_RETRIES = Counter(
+    "consumer.retries", "{batch}", "Batches rolled back to be read again.", "Steady: the database is away or the group is unstable."
+)
+CONSUMER_LOST = Counter(
+    "consumer.lost_partitions", "{partition}", "Partitions another process had advanced.", "Steady: two consumers share a name."
+)
+WORK_WAIT = Histogram("work.wait", "s", "Time from due to claimed, by queue.", "Above 1 s: too few workers.")
 WORK_FAILURES = Counter("work.failures", "{item}", "Items given back after a failure.", "See work_item.last_failure.")
 LOOP_ERRORS = Counter("loop.errors", "{error}", "Recoverable errors that made a loop wait.", "Steady: see the log of the loop.")
 RPC_DURATION = Histogram("rpc.duration", "s", "Time to answer a call, by method and code.", "Compare with transaction.duration.")

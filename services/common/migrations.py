@@ -5,9 +5,9 @@ random wait. Over a direct connection only: a session's advisory lock makes conc
 """
 
 import logging
-import random
 import time
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import sqlalchemy
@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from services.common import database, mechanism_tables
-from services.common.settings import PostgresSettings
+from services.common.settings import PostgresSettings, SecretFile
 
 _log = logging.getLogger(__name__)
 
@@ -27,13 +27,16 @@ _SERVICES = Path(__file__).resolve().parent.parent
 _ONE_AT_A_TIME = text("SELECT pg_advisory_lock(hashtext(current_schema() || '/migrations'))")
 
 
-def upgrade(service: str, postgres: PostgresSettings, *, revision: str = "head", directory: Path | None = None) -> None:
+def upgrade(service: str, *, url: str, password_file: Path, revision: str = "head", directory: Path | None = None) -> None:
     """Bring the schema of `service` to `revision`; what was applied before stays, so it may be run again at any time.
+
+    `directory` is the Alembic folder, services/<service>/migrations unless given.
 
     Raises:
         DBAPIError: a migration failed, or did not get its lock in any of 10 attempts.
     """
-    engine = database.engine(postgres, lock_timeout_ms=LOCK_TIMEOUT_MS)
+    postgres = PostgresSettings(url=url, password_file=SecretFile(password_file), pool_size=1, lock_timeout_ms=LOCK_TIMEOUT_MS)
+    engine = database.engine(postgres)
     try:
         for attempt in range(1, _ATTEMPTS_MAX + 1):
             try:
@@ -42,7 +45,7 @@ def upgrade(service: str, postgres: PostgresSettings, *, revision: str = "head",
             except DBAPIError as error:
                 if not database.is_conflict(error) or attempt == _ATTEMPTS_MAX:
                     raise
-                wait_s = random.uniform(0.1, 0.3) * attempt
+                wait_s = SystemRandom().uniform(0.1, 0.3) * attempt
                 _log.warning("migration of %s is in another transaction's way, attempt %d, waiting %.1f s", service, attempt, wait_s)
                 time.sleep(wait_s)
     finally:

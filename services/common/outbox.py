@@ -9,26 +9,26 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from datetime import datetime
 from uuid import UUID
 
-from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError
 from sqlalchemy import text
 
-from services.common import kafka, lease, metrics, telemetry
+from services.common import lease, metrics, telemetry
 from services.common.clock import Clock
-from services.common.crash import crash_point
 from services.common.database import Database, Transaction, is_recoverable
 from services.common.identifiers import Ids
 from services.common.lease import Lease, StaleLease
+from services.common.outbox_sender import Holds, Sender, SendsFailed, UnpublishedEvent
 from services.common.process import Polling
 from services.common.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
 SIGNAL = "outbox"
+# Far above the 256 KiB that any event is designed for, compressed; a larger one could never leave and is refused when it is added.
+EVENT_BYTES_MAX = 3 * 1024 * 1024
 
 _LEASE = "outbox"
 _LEASE_TTL_S = 3.0
@@ -39,8 +39,6 @@ _HEARTBEAT_EVERY_S = 1.0
 _CLEAN_EVERY_S = 10.0
 _CLEAN_ROWS_MAX = 5_000
 _KEEP_PUBLISHED_S = 3_600.0
-# How long a round waits for the broker before it asks the database again whether the lease is still ours.
-_WAIT_SLICE_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +53,10 @@ class OutgoingEvent:
     subject: str | None = None
     content_type: str = "application/protobuf"
 
+    def __post_init__(self) -> None:
+        if len(self.value) > EVENT_BYTES_MAX:
+            raise ValueError(f"{self.event_type} of {len(self.value)} bytes is larger than any event may be")
+
 
 # A derived event_id that was added before is the same event made again by a replay: once is enough.
 _ADD = text("""
@@ -62,16 +64,24 @@ _ADD = text("""
     VALUES (:event_id, :topic, :key, :value, :event_type, :subject, :content_type, :traceparent)
     ON CONFLICT (event_id) DO NOTHING
 """)
-# Bounded by rows and by bytes; the first row always passes, however large.
+# Without what is held back; bounded by rows and by bytes, but the first row always passes, however large.
 _UNPUBLISHED = text("""
     SELECT id, event_id, topic, key, value, event_type, subject, content_type, traceparent, created_at, reached
     FROM (
         SELECT oldest.*, sum(octet_length(value)) OVER (ORDER BY id) AS reached
-        FROM (SELECT * FROM outbox_event WHERE published_at IS NULL ORDER BY id LIMIT :events_max) AS oldest
+        FROM (
+            SELECT * FROM outbox_event
+            WHERE published_at IS NULL AND topic <> ALL(CAST(:held_topics AS text[])) AND NOT EXISTS (
+                SELECT FROM unnest(CAST(:held_key_topics AS text[]), CAST(:held_keys AS bytea[])) AS held (topic, key)
+                WHERE held.topic = outbox_event.topic AND held.key = outbox_event.key
+            )
+            ORDER BY id LIMIT :events_max
+        ) AS oldest
     ) AS bounded
     WHERE reached - octet_length(value) < :bytes_max
     ORDER BY id
 """)
+_OLDEST = text("SELECT created_at FROM outbox_event WHERE published_at IS NULL ORDER BY id LIMIT 1")
 _MARK = text("UPDATE outbox_event SET published_at = clock_timestamp(), value = NULL WHERE id = ANY(:ids) AND published_at IS NULL")
 _CLEAN = text("""
     DELETE FROM outbox_event WHERE id IN (
@@ -106,30 +116,16 @@ def add_all(transaction: Transaction, events: Iterable[OutgoingEvent]) -> None:
         transaction.announce(SIGNAL)
 
 
-class _Row(NamedTuple):
-    """One unpublished row, as `_UNPUBLISHED` selects it."""
-
-    id: int
-    event_id: UUID
-    topic: str
-    key: bytes
-    value: bytes
-    event_type: str
-    subject: str | None
-    content_type: str
-    traceparent: str | None
-    created_at: datetime
-    reached: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Claimed:
-    """What one round may send. `complete` means that nothing else was unpublished at `at`."""
+    """What one round may send. `everything` means that nothing else was unpublished at `at`."""
 
     lease: Lease
-    rows: Sequence[_Row]
+    events: Sequence[UnpublishedEvent]
     at: datetime
-    complete: bool
+    everything: bool
+    more: bool
+    oldest_at: datetime | None
 
 
 class OutboxPublisher:
@@ -150,17 +146,15 @@ class OutboxPublisher:
         lease_ttl_s: float = _LEASE_TTL_S,
     ) -> None:
         self._database = database
-        self._kafka_settings = kafka_settings
         self._heartbeats = tuple(heartbeats)
         self._clock = clock
         self._ids = ids
         # Two lives of one process must not share a holder: the second would inherit the token of the first.
         self._holder = f"{holder}/{ids.new()}"
-        self._source = f"/{kafka_settings.username}"
         self._lease_ttl_s = lease_ttl_s
         self._lease: Lease | None = None
         self._renewed_at = float("-inf")
-        self._producer: KafkaProducer | None = None
+        self._sender = Sender(kafka_settings, still_ours=self._renew_lease)
         self._beaten_at = float("-inf")
         self._cleaned_at = time.monotonic()
         self._polling = Polling("outbox", self._round, recoverable=_recoverable)
@@ -175,45 +169,56 @@ class OutboxPublisher:
         try:
             self._polling.run(stop)
         finally:
-            self._drop_producer()
+            self._sender.drop_producer()
             self._give_lease_back()
 
     def _round(self) -> bool:
         """Send what is unpublished once; return whether another round should follow at once."""
         # 1. Make sure of the lease and read what is unpublished. (crash: nothing has been sent)
-        claimed = self._claim()
+        claimed = self._claim(self._sender.holds())
         if claimed is None:
             return False
         # 2. Send outside any transaction, waiting for every acknowledgement. (crash: some were sent, none is marked; the same
         #    ids leave again)
         try:
-            acknowledged = self._send(claimed.rows)
+            sent = self._sender.send(claimed.events)
             # 3. Mark what was acknowledged, if the lease is still ours. (crash before commit: as before; after: done)
-            if acknowledged:
-                self._mark(claimed.lease, acknowledged)
+            if sent.acknowledged:
+                self._mark(claimed.lease, sent.acknowledged)
+            # 4. Tell consumers that everything up to the moment of the claim is out. (crash: the next second tells)
+            all_out = claimed.everything and len(sent.acknowledged) == len(claimed.events)
+            if all_out:
+                self._beat(claimed.at)
         except StaleLease:
             self._give_up()
             return False
-        # 4. Tell consumers that everything up to the moment of the claim is out.
-        all_out = claimed.complete and len(acknowledged) == len(claimed.rows)
-        if all_out:
-            self._beat(claimed)
         self._clean()
-        metrics.OUTBOX_AGE.set(0.0 if all_out else telemetry.seconds_since(claimed.rows[0].created_at))
-        if len(acknowledged) < len(claimed.rows):
-            raise _SendsFailed(f"{len(claimed.rows) - len(acknowledged)} of {len(claimed.rows)} events were not acknowledged")
-        return not claimed.complete
+        metrics.OUTBOX_AGE.set(0.0 if all_out or claimed.oldest_at is None else telemetry.seconds_since(claimed.oldest_at))
+        if sent.kafka_is_away:
+            raise SendsFailed(f"{len(claimed.events) - len(sent.acknowledged)} of {len(claimed.events)} events were not acknowledged")
+        return claimed.more or sent.again_at_once
 
-    def _claim(self) -> _Claimed | None:
+    def _claim(self, held: Holds) -> _Claimed | None:
         with self._database.transaction("outbox.claim") as transaction:
             if not self._holds_lease(transaction):
                 return None
             assert self._lease is not None
             at = transaction.now()
-            parameters = {"events_max": _EVENTS_MAX, "bytes_max": _BYTES_MAX}
-            rows = [_Row(*row) for row in transaction.execute(_UNPUBLISHED, parameters)]
-            complete = len(rows) < _EVENTS_MAX and (not rows or rows[-1].reached < _BYTES_MAX)
-        return _Claimed(lease=self._lease, rows=rows, at=at, complete=complete)
+            parameters = {
+                "events_max": _EVENTS_MAX,
+                "bytes_max": _BYTES_MAX,
+                "held_topics": list(held.topics),
+                "held_key_topics": [topic for topic, _ in held.keys],
+                "held_keys": [key for _, key in held.keys],
+            }
+            events = [UnpublishedEvent._make(row) for row in transaction.execute(_UNPUBLISHED, parameters)]
+            nothing_held = not held.topics and not held.keys
+            if nothing_held:
+                oldest_at = events[0].created_at if events else None
+            else:
+                oldest_at = transaction.execute(_OLDEST).scalar_one_or_none()
+        more = bool(events) and (len(events) == _EVENTS_MAX or events[-1].reached >= _BYTES_MAX)
+        return _Claimed(lease=self._lease, events=events, at=at, everything=nothing_held and not more, more=more, oldest_at=oldest_at)
 
     def _holds_lease(self, transaction: Transaction) -> bool:
         if self._lease is not None and time.monotonic() - self._renewed_at < _RENEW_AFTER_S:
@@ -221,69 +226,17 @@ class OutboxPublisher:
         asked_at = time.monotonic()
         found = lease.acquire(transaction, _LEASE, self._holder, self._lease_ttl_s)
         if self._lease is not None and found != self._lease:
-            # Somebody was in between. What this producer still holds must not leave any more.
+            # Somebody was in between. What the producer still holds must not leave any more.
             self._give_up()
         self._lease, self._renewed_at = found, asked_at
         return found is not None
 
-    def _send(self, rows: Sequence[_Row]) -> list[int]:
-        """Send the rows and return the ids of those that Kafka acknowledged.
+    def _renew_lease(self) -> None:
+        """Renew the lease outside a claim, so that a long round keeps it and a paused one notices that it is gone.
 
-        Waves keep the order of a key: the second event of a key is sent when its first was acknowledged, and not at all in
-        this round when it was not. A pipelined second would overtake a first that failed.
+        Raises:
+            StaleLease: another publisher has it.
         """
-        acknowledged: list[int] = []
-        failed: set[tuple[str, bytes]] = set()
-        denied: set[str] = set()
-        for wave in _waves(rows):
-            sendable = [row for row in wave if (row.topic, row.key) not in failed and row.topic not in denied]
-            if not sendable:
-                break
-            self._renew_between_waves()
-            crash_point("outbox.before_send")
-            outcomes = self._send_wave(sendable, denied)
-            crash_point("outbox.after_send")
-            for row, error in outcomes:
-                if error is None:
-                    acknowledged.append(row.id)
-                    metrics.OUTBOX_PUBLISHED.add(1, {"topic": row.topic})
-                else:
-                    failed.add((row.topic, row.key))
-                    self._note_failure(row, error)
-        return acknowledged
-
-    def _send_wave(self, rows: Sequence[_Row], denied: set[str]) -> list[tuple[_Row, Exception | None]]:
-        outcomes: list[tuple[_Row, Exception | None]] = []
-        waiting: list[tuple[_Row, Any]] = []
-        for row in rows:
-            if row.topic in denied:
-                continue
-            try:
-                waiting.append((row, self._ready_producer().send(row.topic, row.value, row.key, headers=self._headers(row))))
-            except KafkaError as error:
-                outcomes.append((row, error))
-                # No metadata for the topic: each further send to it would wait just as long.
-                if isinstance(error, KafkaTimeoutError | AuthorizationError):
-                    denied.add(row.topic)
-        outcomes += [(row, self._outcome(future)) for row, future in waiting]
-        if any(isinstance(error, AuthorizationError) for _, error in outcomes):
-            self._drop_producer()
-        return outcomes
-
-    def _outcome(self, future: Any) -> Exception | None:
-        """Wait for one acknowledgement; a slow broker costs renewals, not the lease."""
-        while not future.is_done:
-            try:
-                future.get(timeout=_WAIT_SLICE_S)
-            except KafkaTimeoutError:
-                self._renew_between_waves()
-            except KafkaError as error:
-                return error
-        error: Exception | None = future.exception
-        return error
-
-    def _renew_between_waves(self) -> None:
-        """Renew the lease outside the claim, so that a long round keeps it and a paused one notices that it is gone."""
         if time.monotonic() - self._renewed_at < _RENEW_AFTER_S:
             return
         asked_at = time.monotonic()
@@ -298,25 +251,11 @@ class OutboxPublisher:
             lease.confirm(transaction, held)
             transaction.execute(_MARK, {"ids": sorted(ids)})
 
-    def _beat(self, claimed: _Claimed) -> None:
+    def _beat(self, at: datetime) -> None:
         """Send one heartbeat to every partition of the owned topics, at most once a second; a lost one is no harm."""
-        if not self._heartbeats or time.monotonic() - self._beaten_at < _HEARTBEAT_EVERY_S:
-            return
-        self._beaten_at = time.monotonic()
-        value = claimed.at.astimezone(UTC).isoformat(timespec="microseconds").encode()
-        futures = []
-        try:
-            producer = self._ready_producer()
-            for topic in self._heartbeats:
-                headers = self._cloud_event(str(self._ids.new()), kafka.HEARTBEAT_TYPE, value, "text/plain")
-                futures += [producer.send(topic, value, partition=number, headers=headers) for number in producer.partitions_for(topic)]
-            errors = [error for error in map(self._outcome, futures) if error is not None]
-        except KafkaError as error:
-            errors = [error]
-        if errors:
-            _log.warning("%d heartbeats failed: %s", len(errors), type(errors[0]).__name__)
-            if any(isinstance(error, AuthorizationError) for error in errors):
-                self._drop_producer()
+        if self._heartbeats and time.monotonic() - self._beaten_at >= _HEARTBEAT_EVERY_S:
+            self._beaten_at = time.monotonic()
+            self._sender.beat(self._heartbeats, at, self._ids)
 
     def _clean(self) -> None:
         if time.monotonic() - self._cleaned_at < _CLEAN_EVERY_S:
@@ -325,49 +264,12 @@ class OutboxPublisher:
         with self._database.transaction("outbox.clean") as transaction:
             transaction.execute(_CLEAN, {"keep_s": _KEEP_PUBLISHED_S, "rows_max": _CLEAN_ROWS_MAX})
 
-    def _headers(self, row: _Row) -> list[tuple[str, bytes]]:
-        time_header = row.created_at.astimezone(UTC).isoformat(timespec="microseconds").encode()
-        headers = self._cloud_event(str(row.event_id), row.event_type.encode(), time_header, row.content_type)
-        if row.subject is not None:
-            headers.append(("ce_subject", row.subject.encode()))
-        if row.traceparent is not None:
-            headers.append((telemetry.TRACEPARENT, row.traceparent.encode()))
-        return headers
-
-    def _cloud_event(self, event_id: str, event_type: bytes, time_header: bytes, content_type: str) -> list[tuple[str, bytes]]:
-        """CloudEvents 1.0, Kafka protocol binding, binary content mode."""
-        return [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", event_id.encode()),
-            ("ce_source", self._source.encode()),
-            (kafka.TYPE_HEADER, event_type),
-            ("ce_time", time_header),
-            ("content-type", content_type.encode()),
-        ]
-
-    def _note_failure(self, row: _Row, error: Exception) -> None:
-        metrics.OUTBOX_FAILED.add(1, {"topic": row.topic})
-        _log.warning(
-            "event not published, will be tried again: %s", type(error).__name__, extra={"topic": row.topic, "event_id": str(row.event_id)}
-        )
-
-    def _ready_producer(self) -> KafkaProducer:
-        if self._producer is None:
-            self._producer = kafka.producer(self._kafka_settings, client_id=f"{self._kafka_settings.username}-outbox")
-        return self._producer
-
-    def _drop_producer(self) -> None:
-        """Forget the producer and whatever it has not sent; the rows are still there."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            kafka.abandon(producer)
-
     def _give_up(self) -> None:
         metrics.OUTBOX_STALE.add(1)
         _log.warning("the outbox lease went to another publisher")
         self._lease = None
         self._renewed_at = float("-inf")
-        self._drop_producer()
+        self._sender.drop_producer()
 
     def _give_lease_back(self) -> None:
         held, self._lease = self._lease, None
@@ -382,22 +284,5 @@ class OutboxPublisher:
             _log.warning("the outbox lease could not be given back and will run out: %s", type(error).__name__)
 
 
-class _SendsFailed(Exception):
-    """Kafka did not take everything; the rows stay and the next round waits a little."""
-
-
 def _recoverable(error: BaseException) -> bool:
-    return is_recoverable(error) or isinstance(error, KafkaError | _SendsFailed)
-
-
-def _waves(rows: Sequence[_Row]) -> list[list[_Row]]:
-    """Cut the rows so that each wave has at most one event per topic and key, in the order of the rows."""
-    waves: list[list[_Row]] = []
-    seen: dict[tuple[str, bytes], int] = {}
-    for row in rows:
-        number = seen.get((row.topic, row.key), 0)
-        seen[row.topic, row.key] = number + 1
-        if number == len(waves):
-            waves.append([])
-        waves[number].append(row)
-    return waves
+    return is_recoverable(error) or isinstance(error, KafkaError | SendsFailed)

@@ -5,10 +5,10 @@ outside starts it again, from what the database holds.
 """
 
 import logging
-import random
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from random import SystemRandom
 
 from services.common import metrics
 from services.common.database import is_recoverable
@@ -16,6 +16,8 @@ from services.common.database import is_recoverable
 _log = logging.getLogger(__name__)
 
 Loop = Callable[[threading.Event], None]
+
+_chance = SystemRandom()
 
 _POLL_BUSY_S = 0.1
 _POLL_IDLE_S = 0.5
@@ -55,15 +57,10 @@ class Polling:
                 failures += 1
                 metrics.LOOP_ERRORS.add(1, {"loop": self._name})
                 _log.warning("%s: %s, trying again", self._name, type(error).__name__, exc_info=failures == 1)
-                stop.wait(random.uniform(0.5, 1) * min(_BACKOFF_MAX_S, 0.1 * 2 ** min(failures, 10)))
+                stop.wait(_chance.uniform(0.5, 1) * min(_BACKOFF_MAX_S, 0.1 * 2 ** min(failures, 10)))
                 continue
             failures = 0
-            if found:
-                wait_s = _POLL_BUSY_S
-            elif self._woken.wait(wait_s):
-                wait_s = _POLL_BUSY_S
-            else:
-                wait_s = min(_POLL_IDLE_S, wait_s * 1.5)
+            wait_s = _POLL_BUSY_S if found or self._woken.wait(wait_s) else min(_POLL_IDLE_S, wait_s * 1.5)
 
 
 def run_until_stopped(loops: Mapping[str, Loop], on_stop: Callable[[], None] = lambda: None) -> int:

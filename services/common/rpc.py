@@ -62,7 +62,7 @@ class RpcServer:
         self._names = [full_name for _, _, full_name in services]
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers, thread_name_prefix="rpc"),
-            interceptors=(ErrorInterceptor(error_domain), TelemetryInterceptor(), *interceptors),
+            interceptors=[ErrorInterceptor(error_domain), TelemetryInterceptor(), *interceptors],
             options=_OPTIONS,
             # Calls beyond the workers wait in a queue; beyond this many they are refused with RESOURCE_EXHAUSTED.
             maximum_concurrent_rpcs=max_workers * 10,
@@ -144,7 +144,7 @@ class ErrorInterceptor(_Wrapping):
             status = errors.to_status(refused, domain)
         except BaseException as error:
             # CancelledError is a BaseException in asyncio; unmapped it would leave the caller waiting for its deadline.
-            if context.code() not in (None, grpc.StatusCode.OK):
+            if context.code() not in (None, grpc.StatusCode.OK):  # type: ignore[attr-defined]  # the stubs lack it
                 raise
             status = self._fault(method, error, domain)
         self._abort(context, status)
@@ -170,7 +170,7 @@ class TelemetryInterceptor(_Wrapping):
     def _around(self, method: str, context: grpc.ServicerContext, call: Callable[[], Iterator[Any]]) -> Iterator[Any]:
         started = time.monotonic()
         code = "OK"
-        metadata = {name: value for name, value in context.invocation_metadata() or ()}
+        metadata = dict(context.invocation_metadata() or ())
         parent = telemetry.context_of(metadata.get(telemetry.TRACEPARENT))
         try:
             with telemetry.span(method.strip("/"), parent=parent, kind=SpanKind.SERVER):

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, Union
+from typing import Any, TypeVar, Union
 from urllib.parse import urlsplit
 
+# Marks a group whose name does not prefix the names in it: `telemetry: TelemetrySettings = field(metadata=FLAT)`.
+FLAT = {"flat": True}
+
 _PREFIX = "CARBONBUREAU"
-_FLAT = "flat"
 _S = TypeVar("_S")
 
 
@@ -86,7 +88,7 @@ class KafkaSettings:
     password_file: SecretFile
     ca_file: Path | None = None
     sasl_mechanism: str = "SCRAM-SHA-512"
-    session_timeout_ms: int = 10_000
+    session_timeout_ms: int = 6_000
 
     def __post_init__(self) -> None:
         if not self.bootstrap_servers:
@@ -127,20 +129,15 @@ class CrashSettings:
     allow_crash_points: bool = False
 
 
-def flat() -> Any:  # a dataclass field, which is Any to type checkers whatever it holds
-    """Declare a group whose name does not prefix the names in it."""
-    return field(metadata={_FLAT: True})
-
-
 @dataclass(frozen=True, kw_only=True)
 class ServiceSettings:
     """What all four services are told; a service's own settings extend it."""
 
     postgres: PostgresSettings
     kafka: KafkaSettings
-    rpc: RpcSettings = flat()
-    telemetry: TelemetrySettings = flat()
-    crash: CrashSettings = flat()
+    rpc: RpcSettings = field(metadata=FLAT)
+    telemetry: TelemetrySettings = field(metadata=FLAT)
+    crash: CrashSettings = field(metadata=FLAT)
     province: str = "shanxi"
     profile: Profile = Profile.SANDBOX
 
@@ -183,7 +180,7 @@ def _make(settings_type: type[_S], prefix: str, given: Mapping[str, str], known:
     for declared in dataclasses.fields(typing.cast(Any, settings_type)):
         kind = hints[declared.name]
         if dataclasses.is_dataclass(kind) and kind is not SecretFile:
-            group_prefix = prefix if declared.metadata.get(_FLAT) else f"{prefix}{declared.name.upper()}_"
+            group_prefix = prefix if declared.metadata.get("flat") else f"{prefix}{declared.name.upper()}_"
             values[declared.name] = _make(typing.cast(type, kind), group_prefix, given, known, problems)
             continue
         name = f"{prefix}{declared.name.upper()}"
@@ -222,12 +219,14 @@ def _converted(kind: Any, text: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _member(kind, text)
     if kind is str:
-        return text if text else _refuse("empty")
+        if not text:
+            raise ValueError("empty")
+        return text
     if kind in (int, float, Decimal):
         try:
             return kind(text)
         except (ValueError, InvalidOperation):
-            _refuse(f"{text!r} is not a number")
+            raise ValueError(f"{text!r} is not a number") from None
     raise TypeError(f"settings cannot be of type {kind}")
 
 
@@ -246,15 +245,11 @@ def _boolean(text: str) -> bool:
         case "false" | "0" | "no":
             return False
         case _:
-            _refuse(f"{text!r} is neither true nor false")
+            raise ValueError(f"{text!r} is neither true nor false")
 
 
 def _member(kind: type[Enum], text: str) -> Enum:
     try:
         return kind(text)
     except ValueError:
-        _refuse(f"{text!r} is none of {', '.join(str(member.value) for member in kind)}")
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise ValueError(reason)
+        raise ValueError(f"{text!r} is none of {', '.join(str(member.value) for member in kind)}") from None

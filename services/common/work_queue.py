@@ -62,7 +62,7 @@ _CLAIM = text("""
     FROM due
     WHERE work_item.queue = due.queue AND work_item.key = due.key
     RETURNING work_item.key, work_item.token, work_item.mark_number, work_item.attempts, work_item.priority, work_item.due_at,
-        extract(epoch FROM clock_timestamp() - work_item.due_at)
+        extract(epoch FROM clock_timestamp() - work_item.due_at) AS waited_s
 """)
 _REMOVE = text("DELETE FROM work_item WHERE queue = :queue AND key = :key AND token = :token AND mark_number = :mark_number")
 _GIVE_BACK = text("""
@@ -122,7 +122,7 @@ def claim(transaction: Transaction, *, queue: str, holder: str, limit: int, leas
     parameters = {"queue": queue, "holder": holder, "limit": limit, "lease_s": lease_s}
     rows = sorted(transaction.execute(_CLAIM, parameters).all(), key=lambda row: (row.priority, row.due_at))
     for row in rows:
-        metrics.WORK_WAIT.record(float(row[6]), {"queue": queue})
+        metrics.WORK_WAIT.record(float(row.waited_s), {"queue": queue})
     return [Claim(queue=queue, key=row.key, token=row.token, mark_number=row.mark_number, attempts=row.attempts) for row in rows]
 
 
