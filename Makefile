@@ -90,6 +90,6 @@ proto-image: $(STAMP) ## Accept the contracts as they are: the image that buf br
 
 ##@ House
 clean: ## Stop everything and remove .state and caches (the Python environment stays)
-	@test ! -x $(PY) || $(PY) -m deploy.local stop || true
+	@test ! -x $(PY) || $(PY) -m deploy.local clean
 	@rm -rf .state .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

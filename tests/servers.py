@@ -21,20 +21,44 @@ from deploy.local.postgres import PostgresServer
 from deploy.local.state import open_state
 
 PREFIX = "carbonbureau-tests-"
+# Names, inside a state directory, the process whose end makes it rubbish.
+SESSION = "session"
 
 DatabaseUrl = Callable[[str], str]
+
+
+def new_servers_dir() -> Path:
+    """Make an empty state directory that the servers' account may enter, after ending what killed sessions left behind."""
+    _end_killed_sessions()
+    path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    path.chmod(0o711)
+    (path / SESSION).write_text(processes.identity(os.getpid()) or "")
+    return path
+
+
+def remove_servers_dir(path: Path) -> None:
+    """Remove a state directory whose servers have ended."""
+    account.remove_outside(path)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
     """Give the state directory of the session's servers, removed at its end."""
-    _end_killed_sessions()
-    path = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    path.chmod(0o711)  # the servers' account enters it
-    (path / "session").write_text(processes.identity(os.getpid()) or "")
+    path = new_servers_dir()
     yield path
-    account.remove_outside(path)
-    shutil.rmtree(path, ignore_errors=True)
+    remove_servers_dir(path)
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    """Give an empty state directory for a test that needs servers of its own, to kill them for example; removed after the test.
+
+    Where root runs the tests, pytest's `tmp_path` is closed to the servers' account, and each would get a folder elsewhere.
+    """
+    path = new_servers_dir()
+    yield path
+    remove_servers_dir(path)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +132,7 @@ def _migrate(server: PostgresServer, service: str, database: str) -> None:
 def _end_killed_sessions() -> None:
     """End the servers of sessions whose process is gone and remove their directories."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        session = path / "session"
+        session = path / SESSION
         if path.stat().st_uid != os.geteuid() or not session.is_file():
             continue
         if processes.identity(int(path.name.removeprefix(PREFIX).partition("-")[0])) == session.read_text():
@@ -117,5 +141,5 @@ def _end_killed_sessions() -> None:
         for name in reversed(list(state.processes())):
             if (process := processes.adopt(state, name)) is not None:
                 processes.kill(process)
-        account.remove_outside(path)
-        shutil.rmtree(path, ignore_errors=True)
+        processes.end_strays(state)
+        remove_servers_dir(path)

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from deploy.local import account, kafka_programs, screen, supervisor
 from deploy.local.access import SERVICES
-from deploy.local.environment import SANDBOX, environment, servers_from
+from deploy.local.environment import environment, sandbox_environment, servers_from
 from deploy.local.errors import CannotRunError
-from deploy.local.plan import servers_plan, whole_plan
+from deploy.local.plan import servers_plan, showcase_stage, whole_plan
 from deploy.local.state import CACHE, DEFAULT_STATE, State, open_state
 from deploy.local.supervisor import Stay, Supervisor
 
 NOT_RUNNING = 3
+SANDBOX = "sandbox"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +41,8 @@ def _run(options: argparse.Namespace, state: State) -> int:
         case "clean":
             return _clean(state)
         case "environment":
-            settings = environment(options.service, state, servers=servers_from(os.environ, state))
+            servers, service = servers_from(os.environ, state), options.service
+            settings = sandbox_environment(state, servers=servers) if service == SANDBOX else environment(service, state, servers=servers)
             for name, value in settings.items():
                 print(f"export {name}={shlex.quote(value)}")
             return 0
@@ -51,6 +53,8 @@ def _run(options: argparse.Namespace, state: State) -> int:
         return 0 if screen.all_running(state, plan) else NOT_RUNNING
     if servers.own_kafka:
         kafka_programs.java()  # said before anything starts
+    if options.command == "run" and not options.servers_only:
+        plan.append(showcase_stage(state))
     stay = Stay.LEAVE if options.command == "up" else Stay.STOP if options.once else Stay.WATCH
     return Supervisor(state=state, plan=plan, say=_say).run(stay)
 
@@ -76,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     planned = argparse.ArgumentParser(add_help=False)
     planned.add_argument("--servers-only", action="store_true", help="only PostgreSQL and Kafka, no services")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", parents=[shared, planned], help="start what is missing, watch it, stop it all on Ctrl-C")
+    run = commands.add_parser(
+        "run", parents=[shared, planned], help="start what is missing, show it at work, watch it, stop it all on Ctrl-C"
+    )
     run.add_argument("--once", action="store_true", help="stop everything again as soon as all of it was ready")
     commands.add_parser("up", parents=[shared, planned], help="start what is missing and leave it running")
     commands.add_parser("stop", parents=[shared], help="stop everything")

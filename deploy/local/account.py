@@ -100,26 +100,35 @@ def home_of_data(account: Account, state_dir: Path) -> Path:
     return home
 
 
-def programs_within_reach(account: Account, programs: Path, *, probes: Sequence[str]) -> Path:
-    """Give a folder of programs that the account can use: `programs`, or a copy of it when one of `probes` cannot be read."""
-    if all(reaches(account, programs / probe) for probe in probes):
-        return programs
-    copy = _outside(programs) / "programs"
+def programs_within_reach(account: Account, root: Path, *, parts: Sequence[str], probes: Sequence[str]) -> Path:
+    """Give a folder whose `parts` hold programs that the account can use: `root`, or a copy when one of `probes` cannot be read.
+
+    Parts keep their places below the root, since programs find their libraries by relative paths.
+    """
+    if all(reaches(account, root / probe) for probe in probes):
+        return root
+    copy = _outside(root) / f"programs-{_signature(root, probes)}"
     if not copy.is_dir():
-        unfinished = copy.with_name(f"programs.{os.getpid()}")
+        unfinished = copy.with_name(f"unfinished.{os.getpid()}")
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(programs, unfinished, symlinks=True)
+        for part in (part for part in parts if (root / part).is_dir()):
+            shutil.copytree(root / part, unfinished / part, symlinks=True, dirs_exist_ok=True)
         for folder, _, files in os.walk(unfinished):
             os.chmod(folder, 0o755)  # noqa: S103 - the servers' account must enter; programs are no secret
-            for name in files:
-                path = os.path.join(folder, name)
-                if not os.path.islink(path):
-                    os.chmod(path, 0o755 if os.access(path, os.X_OK) and os.stat(path).st_mode & 0o100 else 0o644)
+            for path in (Path(folder, name) for name in files):
+                if not path.is_symlink():
+                    path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
         try:
             unfinished.rename(copy)
         except OSError:  # another start was faster; its copy is as good
             shutil.rmtree(unfinished, ignore_errors=True)
     return copy
+
+
+def _signature(root: Path, probes: Sequence[str]) -> str:
+    """Tell one release of the programs from the next, by size and time of the probes."""
+    facts = [(found.st_size, found.st_mtime_ns) for found in ((root / probe).stat() for probe in probes)]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
 def remove_outside(state_dir: Path) -> None:

@@ -18,7 +18,6 @@ from deploy.local.errors import CannotRunError
 from deploy.local.state import LOOPBACK, State
 
 SUBSCRIBERS_FILE = Path(__file__).with_name("subscribers.toml")
-SANDBOX = "sandbox"
 # The subscriber of that file whose bank the sandbox plays.
 SANDBOX_BANK = "bank-taihang"
 # Names of ports in runtime.json.
@@ -88,19 +87,34 @@ def servers_from(variables: Mapping[str, str], state: State) -> Servers:
 
 
 def environment(service: str, state: State, *, servers: Servers | None = None, kafka_principal: str | None = None) -> dict[str, str]:
-    """Give the settings of one service, or of the sandbox, as environment variables; nothing of our own environment is added.
+    """Give the settings of one service as environment variables; nothing of our own environment is added.
 
     `kafka_principal` replaces the service's own principal for the one command that makes other principals: applying the provider
     directory as `admin`.
     """
-    servers = servers or own_servers(state)
-    if service == SANDBOX:
-        settings = _settings_of_the_sandbox(state, servers)
-    elif service in SERVICES:
-        settings = _settings_of_all(service, state, servers, kafka_principal or service) | _settings_of_its_own(service, state)
-    else:
-        raise ValueError(f"{service} is not one of {', '.join((*SERVICES, SANDBOX))}")
+    if service not in SERVICES:
+        raise ValueError(f"{service} is not one of {', '.join(SERVICES)}")
+    settings = _settings_of_all(service, state, servers or own_servers(state), kafka_principal or service)
+    settings |= _settings_of_its_own(service, state)
     return {f"CARBONBUREAU_{service.upper()}_{name}": value for name, value in settings.items()}
+
+
+def sandbox_environment(state: State, *, servers: Servers | None = None) -> dict[str, str]:
+    """Give the settings of the sandbox. It plays every provider, so it gets the folder of their passwords, and one bank."""
+    kafka = (servers or own_servers(state)).kafka
+    bank = certificates.subscriber(state, SANDBOX_BANK)
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "KAFKA_SECURITY_PROTOCOL": kafka.security_protocol,
+        "SECRETS_DIR": str(state.secrets),
+        "GATEWAY_ADDRESS": f"{LOOPBACK}:{state.port('gateway-rpc')}",
+        "GATEWAY_CA_FILE": str(certificates.authority_file(state)),
+        "BANK_CERTIFICATE_FILE": str(bank.certificate_file),
+        "BANK_KEY_FILE": str(bank.key_file),
+    }
+    if kafka.ca_file is not None:
+        settings["KAFKA_CA_FILE"] = str(kafka.ca_file)
+    return {f"CARBONBUREAU_SANDBOX_{name}": value for name, value in settings.items()}
 
 
 def signing_key_file(state: State) -> Path:
@@ -132,22 +146,6 @@ def _settings_of_all(service: str, state: State, servers: Servers, principal: st
     return settings if kafka.ca_file is None else {**settings, "KAFKA_CA_FILE": str(kafka.ca_file)}
 
 
-def _settings_of_the_sandbox(state: State, servers: Servers) -> dict[str, str]:
-    """The sandbox plays every provider, so it is given the folder of their passwords, and one bank with its certificate."""
-    bank = certificates.subscriber(state, SANDBOX_BANK)
-    settings = {
-        "KAFKA_BOOTSTRAP_SERVERS": servers.kafka.bootstrap_servers,
-        "SECRETS_DIR": str(state.secrets),
-        "GATEWAY_ADDRESS": f"{LOOPBACK}:{state.port('gateway-rpc')}",
-        "GATEWAY_CA_FILE": str(certificates.authority_file(state)),
-        "BANK_CERTIFICATE_FILE": str(bank.certificate_file),
-        "BANK_KEY_FILE": str(bank.key_file),
-    }
-    if servers.kafka.security_protocol != "SASL_PLAINTEXT":
-        settings["KAFKA_SECURITY_PROTOCOL"] = servers.kafka.security_protocol
-    return settings if servers.kafka.ca_file is None else {**settings, "KAFKA_CA_FILE": str(servers.kafka.ca_file)}
-
-
 def _settings_of_its_own(service: str, state: State) -> dict[str, str]:
     match service:
         case "reports":
@@ -165,6 +163,11 @@ def _settings_of_its_own(service: str, state: State) -> dict[str, str]:
             }
         case _:
             return {}
+
+
+def outside_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables that name outside servers, for a command of our own that must see the same ones."""
+    return {name: value for name, value in variables.items() if name.startswith(("CARBONBUREAU_POSTGRES_", "CARBONBUREAU_KAFKA_"))}
 
 
 def _group(variables: Mapping[str, str], group: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:

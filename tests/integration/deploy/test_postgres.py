@@ -70,8 +70,8 @@ class TestServer:
         assert postgres_server.process is not None
         assert Path(f"/proc/{postgres_server.process.pid}").stat().st_uid == account.of_servers().uid != 0
 
-    def test_keeps_committed_data_over_a_kill_and_comes_back_on_its_port(self, tmp_path):
-        with postgres.running(tmp_path) as server:
+    def test_keeps_committed_data_over_a_kill_and_comes_back_on_its_port(self, state_dir):
+        with postgres.running(state_dir) as server:
             with connect(server, "collector") as connection:
                 connection.execute("CREATE TABLE kept (a int)")
                 connection.execute("INSERT INTO kept VALUES (1)")
@@ -88,8 +88,8 @@ class TestServer:
                 assert connection.execute("SELECT a FROM kept").fetchall() == [(1,)]
             open_transaction.close()
 
-    def test_starts_over_a_pid_file_whose_pid_a_stranger_has_by_now(self, tmp_path):
-        with postgres.running(tmp_path) as server:
+    def test_starts_over_a_pid_file_whose_pid_a_stranger_has_by_now(self, state_dir):
+        with postgres.running(state_dir) as server:
             pid_file = server.home / "data" / "postmaster.pid"
             server.kill()
             lines = pid_file.read_text().splitlines()
@@ -100,16 +100,16 @@ class TestServer:
             with connect(server, "collector") as connection:
                 assert connection.execute("SELECT 1").fetchone() == (1,)
 
-    def test_begins_again_where_its_first_start_was_killed(self, tmp_path):
-        found = postgres.server(open_state(tmp_path))
+    def test_begins_again_where_its_first_start_was_killed(self, state_dir):
+        found = postgres.server(open_state(state_dir))
         (found.home / "data.unfinished").mkdir()
         (found.home / "data.unfinished" / "PG_VERSION").write_text("18\n")
 
-        with postgres.running(tmp_path) as server, connect(server, "scoring") as connection:
+        with postgres.running(state_dir) as server, connect(server, "scoring") as connection:
             assert connection.execute("SELECT current_schema").fetchone() == ("scoring",)
 
-    def test_ends_with_its_context(self, tmp_path):
-        with postgres.running(tmp_path) as server:
+    def test_ends_with_its_context(self, state_dir):
+        with postgres.running(state_dir) as server:
             assert server.process is not None
             pid = server.process.pid
             os.kill(pid, signal.SIGCONT)
@@ -117,11 +117,11 @@ class TestServer:
         assert not server.state.processes()
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's servers reach all that the user reaches")
-    def test_runs_below_a_folder_that_only_root_may_enter(self, tmp_path):
-        closed = tmp_path / "closed"
+    def test_runs_below_a_folder_that_only_root_may_enter(self, state_dir):
+        closed = state_dir / "closed"
         closed.mkdir(mode=0o700)
         with postgres.running(closed / "state") as server, connect(server, "reports") as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
-            assert not server.home.is_relative_to(tmp_path)
+            assert not server.home.is_relative_to(state_dir)
         account.remove_outside(closed / "state")
         assert not server.home.exists()

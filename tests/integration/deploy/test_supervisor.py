@@ -167,8 +167,53 @@ class TestRun:
             beside.kill()
             supervisor.stop(other, lambda line: None)
 
+    def test_reports_a_step_that_fails_and_stops_everything(self, state, command):
+        (state.path / "fail").touch()
+
+        code, output = command("run").end()
+
+        assert code == 1
+        assert "count ended with exit code 7" in output
+        assert "second" not in output
+        assert not marked_processes(state)
+
+    def test_repeats_steps_but_for_those_that_need_it_once(self, state, command):
+        for generation in ("1", "1", "2"):
+            assert command("up", generation).end()[0] == 0
+            assert command("stop").end()[0] == 0
+
+        assert (state.path / "count.result").read_text() == "1\n1\n1\n"
+        assert (state.path / "count-once.result").read_text() == "1\n2\n"
+
 
 class TestRunAfterKill:
+    def test_repeats_a_step_that_was_under_way(self, state, command):
+        (state.path / "hang").touch()
+        killed = command("run")
+        killed.read_until("counting")
+        left_over = pids(state)["count"]
+        killed.kill()
+        assert processes.identity(left_over) is not None
+
+        again = command("run")
+        assert gone_soon(left_over)
+        (state.path / "hang").unlink()
+        again.read_until("Ctrl-C")
+
+        assert (state.path / "count.result").read_text() == "1\n"
+
+    def test_says_which_process_had_died_meanwhile(self, state, command):
+        killed = command("run")
+        killed.read_until("Ctrl-C")
+        died = pids(state)["second"]
+        killed.kill()
+        os.kill(died, signal.SIGKILL)
+
+        shown = command("run").read_until("Ctrl-C")
+
+        assert f"second: pid {died} ended without being stopped, starting it anew" in shown
+        assert "first: taken over" in shown
+
     def test_takes_over_what_still_runs(self, state, command):
         killed = command("run")
         killed.read_until("Ctrl-C")
