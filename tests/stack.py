@@ -8,28 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kafka import KafkaConsumer, TopicPartition
 
-from deploy.local import certificates, kafka, postgres
-from deploy.local.environment import environment
+from deploy.local import kafka, postgres
+from deploy.local.environment import environment, published_keys_file, sandbox_environment, signing_key_file
 from deploy.local.kafka import KafkaBroker
+from deploy.local.plan import PROVIDERS_FILE, inherited
 from deploy.local.postgres import PostgresServer
-from deploy.local.state import REPOSITORY, State, open_state
+from deploy.local.state import LOOPBACK, REPOSITORY, State, open_state
+from services.common.clock import SystemClock
+from services.common.identifiers import RandomIds
+from services.common.settings import load
+from services.sandbox.bank import Bank
+from services.sandbox.publisher import Publisher
+from services.sandbox.settings import SandboxSettings
+from tests.servers import new_servers_dir, remove_servers_dir
 
 SERVICES = ("collector", "scoring", "reports", "gateway")
-PROVIDERS_FILE = REPOSITORY / "deploy" / "local" / "providers.toml"
-# The subscriber of deploy/local/subscribers.toml that tests act as.
-BANK = "bank-taihang"
 READY_SECONDS_MAX = 60.0
+# A killed member holds its partitions for its session; the broker allows short ones, so that a restart need not wait.
+SESSION_TIMEOUT_MS = "2000"
 
 
 class StackError(Exception):
@@ -54,47 +64,39 @@ class Stack:
         self.command(
             "collector", "providers", "apply", str(PROVIDERS_FILE), "--secrets-dir", str(self.state.secrets), kafka_principal="admin"
         )
-        self.command(
-            "reports",
-            "keys",
-            "create",
-            "--out",
-            str(self.state.keys / "report-signing.pem"),
-            "--published",
-            str(self.state.keys / "published-keys.json"),
-        )
-        certificates.subscriber(self.state, BANK)
+        keys, published = signing_key_file(self.state), published_keys_file(self.state)
+        self.command("reports", "keys", "create", "--out", str(keys), "--published", str(published))
         panel = self.state.path / "panel.csv"
         self.sandbox("panel", "--out", str(panel), "--subjects", str(panel_subjects))
         self.command("scoring", "train", "--panel", str(panel))
 
     def environment(self, service: str, *, kafka_principal: str | None = None) -> dict[str, str]:
-        return {**_inherited(), **environment(service, self.state, kafka_principal=kafka_principal)}
+        return {**inherited(), **environment(service, self.state, kafka_principal=kafka_principal)}
 
     def command(self, service: str, *arguments: str, kafka_principal: str | None = None) -> str:
         """Run one command of a service to its end and give what it printed."""
-        return _run(
-            [sys.executable, "-m", f"services.{service}", *arguments], self.environment(service, kafka_principal=kafka_principal)
-        )
+        return _run([sys.executable, "-m", f"services.{service}", *arguments], self.environment(service, kafka_principal=kafka_principal))
 
     def sandbox_environment(self) -> dict[str, str]:
-        bank = certificates.subscriber(self.state, BANK)
-        return {
-            **_inherited(),
-            "CARBONBUREAU_SANDBOX_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "CARBONBUREAU_SANDBOX_SECRETS_DIR": str(self.state.secrets),
-            "CARBONBUREAU_SANDBOX_GATEWAY_ADDRESS": self.gateway_address,
-            "CARBONBUREAU_SANDBOX_BANK_CERTIFICATE_FILE": str(bank.certificate_file),
-            "CARBONBUREAU_SANDBOX_BANK_KEY_FILE": str(bank.key_file),
-            "CARBONBUREAU_SANDBOX_GATEWAY_CA_FILE": str(certificates.authority_file(self.state)),
-        }
+        return {**inherited(), **sandbox_environment(self.state)}
+
+    def sandbox_settings(self) -> SandboxSettings:
+        return load(SandboxSettings, service="sandbox", environment=sandbox_environment(self.state))
+
+    def bank(self) -> Bank:
+        """Give a client of the gateway with the test bank's certificate; use as a context manager."""
+        return Bank(access=self.sandbox_settings().bank(), ids=RandomIds())
+
+    def publisher(self) -> Publisher:
+        """Give a publisher that signs in as whichever provider a record is of; use as a context manager."""
+        return Publisher(access=self.sandbox_settings().kafka_as, clock=SystemClock(), ids=RandomIds())
 
     def sandbox(self, *arguments: str) -> str:
         return _run([sys.executable, "-m", "services.sandbox", *arguments], self.sandbox_environment())
 
     @property
     def gateway_address(self) -> str:
-        return f"127.0.0.1:{self.state.port('gateway-rpc')}"
+        return f"{LOOPBACK}:{self.state.port('gateway-rpc')}"
 
     # -- processes ------------------------------------------------------------------------------------------------------------
 
@@ -104,6 +106,7 @@ class Stack:
             armed = (crash_points or {}).get(service)
             variables = self.environment(service) | dict(extra or {})
             prefix = f"CARBONBUREAU_{service.upper()}_"
+            variables |= {f"{prefix}KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS}
             if armed is not None:
                 variables |= {f"{prefix}CRASH_POINT": armed, f"{prefix}ALLOW_CRASH_POINTS": "true"}
             with self.log(service).open("ab") as log:
@@ -113,6 +116,30 @@ class Stack:
         for service in services:
             if not (crash_points or {}).get(service):
                 self.wait_ready(service)
+
+    def start_another(self, service: str) -> subprocess.Popen[bytes]:
+        """Start a second process of a service beside the first, as a rollout does; the caller ends it."""
+        ports = {name: f"{LOOPBACK}:{self.state.port(f'{service}-second-{name}')}" for name in ("rpc", "health")}
+        prefix = f"CARBONBUREAU_{service.upper()}_"
+        variables = self.environment(service) | {
+            f"{prefix}RPC_LISTEN_ADDRESS": ports["rpc"],
+            f"{prefix}HEALTH_LISTEN_ADDRESS": ports["health"],
+            f"{prefix}METRICS_PORT": str(self.state.port(f"{service}-second-metrics")),
+            f"{prefix}KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS,
+        }
+        with self.log(f"{service}-second").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", f"services.{service}", "serve"], cwd=REPOSITORY, env=variables, stdout=log, stderr=log
+            )
+
+    def metrics(self, service: str) -> str:
+        """Read a service's metrics page."""
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{self.state.port(f'{service}-metrics')}/metrics", timeout=5) as page:
+            return str(page.read().decode())
+
+    def running(self) -> set[str]:
+        """Name the services whose process lives."""
+        return {service for service, child in self._children.items() if child.poll() is None}
 
     def log(self, service: str) -> Path:
         return self.state.log_file(service)
@@ -147,12 +174,9 @@ class Stack:
         self._children.clear()
 
     def wait_ready(self, service: str) -> None:
-        import grpc
-        from grpc_health.v1 import health_pb2, health_pb2_grpc
-
         deadline = time.monotonic() + READY_SECONDS_MAX
-        with grpc.insecure_channel(f"127.0.0.1:{self.state.port(f'{service}-health')}") as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
+        with grpc.insecure_channel(f"{LOOPBACK}:{self.state.port(f'{service}-health')}") as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
             while True:
                 if (code := self._children[service].poll()) is not None:
                     raise StackError(f"{service} ended with {code} while starting:\n{self._tail(service)}")
@@ -252,8 +276,6 @@ class Stack:
         return sorted(self._consumer().topics())
 
     def kafka_end_offsets(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
-        from kafka import TopicPartition
-
         consumer = self._consumer()
         partitions = [
             TopicPartition(topic, partition) for topic in topics for partition in sorted(consumer.partitions_for_topic(topic) or ())
@@ -261,8 +283,6 @@ class Stack:
         return {(each.topic, each.partition): end for each, end in consumer.end_offsets(partitions).items()} if partitions else {}
 
     def _consumer(self) -> Any:
-        from kafka import KafkaConsumer
-
         if not hasattr(self, "_admin_consumer"):
             self._admin_consumer = KafkaConsumer(**self.kafka.client_settings("admin"), enable_auto_commit=False)
         return self._admin_consumer
@@ -287,8 +307,6 @@ def running_stack(*, panel_subjects: int = 400) -> Iterator[Stack]:
 
     The servers are not shared with the integration tests, which write to the same topic names.
     """
-    from tests.servers import new_servers_dir, remove_servers_dir
-
     state_dir = new_servers_dir()
     try:
         with postgres.running(state_dir) as database, kafka.running(state_dir) as broker:
@@ -300,10 +318,6 @@ def running_stack(*, panel_subjects: int = 400) -> Iterator[Stack]:
                 stack.close()
     finally:
         remove_servers_dir(state_dir)
-
-
-def _inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("CARBONBUREAU_")} | {"PYTHONUNBUFFERED": "1"}
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> str:

@@ -32,7 +32,7 @@ from services.common.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
-_POLL_MS = 250
+_POLL_MS = 500
 _BATCH_BYTES_MAX = 8 * 1024 * 1024
 _KAFKA_COMMIT_EVERY_S = 1.0
 _BACKOFF_MAX_S = 5.0
@@ -449,7 +449,7 @@ class Consumer:
 
     def _recover(self, error: Exception, failures: int) -> None:
         """Prepare to read again from the database's positions; what cannot pass by waiting is raised again."""
-        if not (isinstance(error, KafkaError | Recoverable) or is_recoverable(error)):
+        if not (isinstance(error, Recoverable) or is_recoverable(error) or kafka.is_recoverable(error)):
             raise error
         metrics.CONSUMER_RETRIES.add(1, {"consumer": self._name})
         self._behind = {}

@@ -96,11 +96,13 @@ class Database:
         """
         started = time.monotonic()
         with self._engine.connect() as connection:
-            # Connection.close rolls back whatever was not committed, so leaving by any exception needs no code here.
+            # Begun here, because a COPY alone would not make SQLAlchemy begin, and so not commit. Leaving by any exception closes
+            # the connection, which rolls back.
+            begun = connection.begin()
             transaction = Transaction(connection)
             yield transaction
             crash_point(f"{name}.before_commit")
-            connection.commit()
+            begun.commit()
         crash_point(f"{name}.after_commit")
         metrics.TRANSACTION_DURATION.record(time.monotonic() - started, {"transaction": name})
         self._notify(transaction._signals)

@@ -13,7 +13,7 @@ from uuid import UUID
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConfigurationError, KafkaError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
 
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 HEARTBEAT_TYPE = b"heartbeat"
 TYPE_HEADER = "ce_type"
 
+# The library's own metrics are never read here and cost a lock per record.
+_WITHOUT_METRICS = {"metrics_enabled": False}
 # The ListOffsets protocol's timestamps for the two ends of a log.
 _EARLIEST = -2
 _LATEST = -1
@@ -65,6 +67,7 @@ def producer(settings: KafkaSettings, *, client_id: str) -> KafkaProducer:
     """
     return KafkaProducer(
         **_connection(settings, client_id),
+        **_WITHOUT_METRICS,
         acks="all",
         enable_idempotence=True,
         compression_type="zstd",
@@ -91,6 +94,7 @@ def consumer(settings: KafkaSettings, *, group: str, client_id: str) -> KafkaCon
     """
     made = KafkaConsumer(
         **_connection(settings, client_id),
+        **_WITHOUT_METRICS,
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="none",
@@ -102,6 +106,8 @@ def consumer(settings: KafkaSettings, *, group: str, client_id: str) -> KafkaCon
         max_poll_interval_ms=max(60_000, settings.session_timeout_ms),
         max_partition_fetch_bytes=_PARTITION_FETCH_BYTES_MAX,
         fetch_max_bytes=_FETCH_BYTES_MAX,
+        # An idle fetch waits at the broker this long; a record ends the wait, so it costs no latency.
+        fetch_max_wait_ms=1_000,
         metadata_max_age_ms=_METADATA_AGE_MAX_MS,
     )
     made._fetcher.PartitionRecords = _PartitionRecords
@@ -159,6 +165,11 @@ def _offsets(client: KafkaAdminClient, partitions: Iterable[TopicPartition], whi
     }
 
 
+def is_recoverable(error: BaseException) -> bool:
+    """Tell whether waiting may help: anything the brokers or the way to them can cause, but not a misuse of the library."""
+    return isinstance(error, KafkaError) and not isinstance(error, KafkaConfigurationError)
+
+
 def _connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
     connection: dict[str, Any] = {
         "bootstrap_servers": list(settings.bootstrap_servers),
@@ -167,8 +178,6 @@ def _connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "sasl_mechanism": settings.sasl_mechanism,
         "sasl_plain_username": settings.username,
         "sasl_plain_password": settings.password_file.read(),
-        # The library's own metrics are never read here and cost a lock per record.
-        "metrics_enabled": False,
         "reconnect_backoff_max_ms": 2_000,
     }
     if settings.ca_file is not None:

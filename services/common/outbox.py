@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from kafka.errors import KafkaError
 from sqlalchemy import text
 
-from services.common import lease, metrics, telemetry
+from services.common import kafka, lease, metrics, telemetry
 from services.common.clock import Clock
 from services.common.database import Database, Transaction, is_recoverable
 from services.common.identifiers import Ids
@@ -156,7 +155,7 @@ class OutboxPublisher:
         self._renewed_at = float("-inf")
         self._sender = Sender(kafka_settings, still_ours=self._renew_lease)
         self._beaten_at = float("-inf")
-        self._cleaned_at = time.monotonic()
+        self._cleaned_at = float("-inf")
         self._polling = Polling("outbox", self._round, recoverable=_recoverable)
         database.subscribe(SIGNAL, self.wake)
 
@@ -213,9 +212,8 @@ class OutboxPublisher:
             }
             events = [UnpublishedEvent._make(row) for row in transaction.execute(_UNPUBLISHED, parameters)]
             nothing_held = not held.topics and not held.keys
-            if nothing_held:
-                oldest_at = events[0].created_at if events else None
-            else:
+            oldest_at = events[0].created_at if events else None
+            if not nothing_held:
                 oldest_at = transaction.execute(_OLDEST).scalar_one_or_none()
         more = bool(events) and (len(events) == _EVENTS_MAX or events[-1].reached >= _BYTES_MAX)
         return _Claimed(lease=self._lease, events=events, at=at, everything=nothing_held and not more, more=more, oldest_at=oldest_at)
@@ -285,4 +283,4 @@ class OutboxPublisher:
 
 
 def _recoverable(error: BaseException) -> bool:
-    return is_recoverable(error) or isinstance(error, KafkaError | SendsFailed)
+    return is_recoverable(error) or kafka.is_recoverable(error) or isinstance(error, SendsFailed)

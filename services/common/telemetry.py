@@ -90,6 +90,8 @@ def configure_logging(service: str, level: str, stream: TextIO | None = None) ->
     root.setLevel(level)
     # Its INFO is a line per metadata refresh and its DEBUG prints keys and values of records.
     logging.getLogger("kafka").setLevel(max(logging.WARNING, root.level))
+    # Warns at every connection of SCRAM without TLS, which the settings chose and which shows no password.
+    logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)
 
 
 def configure(service: str, settings: TelemetrySettings) -> Telemetry:
@@ -135,13 +137,14 @@ def span(
     attributes: Mapping[str, str | int] | None = None,
 ) -> Iterator[Span]:
     """Run a block in a span: a child of `parent`, or of the one distinct cause, or linked to several causes."""
-    distinct = list(dict.fromkeys(causes))
+    distinct = list({(cause.trace_id, cause.span_id): cause for cause in causes}.values())
     if parent is None and len(distinct) == 1:
         parent = distinct[0]
     links = [Link(cause) for cause in distinct[:LINKS_MAX]] if len(distinct) > 1 else []
     base = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent is not None else context_api.get_current()
     tracer = trace.get_tracer("carbonbureau")
-    with tracer.start_as_current_span(name, context=base, kind=kind, links=links, attributes=attributes, record_exception=False) as opened:
+    quiet = {"record_exception": False, "set_status_on_exception": False}
+    with tracer.start_as_current_span(name, context=base, kind=kind, links=links, attributes=attributes, **quiet) as opened:
         try:
             yield opened
         except BaseException as error:

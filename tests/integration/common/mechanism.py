@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ from kafka import KafkaConsumer, TopicPartition
 from sqlalchemy import text
 
 from deploy.local.kafka import KafkaBroker
-from services.common.database import Database
+from services.common.consumer import Record
+from services.common.database import Database, Transaction
 from services.common.settings import KafkaSettings, SecretFile
 
 Loop = Callable[[threading.Event], None]
@@ -94,3 +95,17 @@ def everything_in(settings: KafkaSettings, topic: str) -> list[Any]:
         return found
     finally:
         reader.close()
+
+
+_TAKE = text('INSERT INTO taken (topic, partition, "offset", key, value) VALUES (:topic, :partition, :offset, :key, :value)')
+
+
+def take(transaction: Transaction, records: Sequence[Record]) -> None:
+    """Handle records by writing each into the scratch table."""
+    fields = ("topic", "partition", "offset", "key", "value")
+    transaction.execute(_TAKE, [{name: getattr(record, name) for name in fields} for record in records])
+
+
+def taken(database: Database) -> list[bytes]:
+    """Return the values that were handled, each as often as it was, in the order of their bytes."""
+    return [value for (value,) in query(database, "SELECT value FROM taken ORDER BY value")]

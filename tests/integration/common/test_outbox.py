@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,6 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,9 +74,9 @@ class TestPublish:
 
     def test_sends_nothing_that_was_rolled_back(self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic) -> None:
         topic = make_topic()
-        with pytest.raises(RuntimeError, match="rolled back"), database.transaction("test.add") as transaction:
+        with contextlib.suppress(KeyError), database.transaction("test.add") as transaction:
             outbox.add(transaction, event(topic, "never"))
-            raise RuntimeError("rolled back")
+            raise KeyError("rolled back")
         add(database, event(topic, "kept"))
         with running(publisher(database, kafka_settings).run):
             eventually(lambda: not unpublished(database))
@@ -236,12 +236,14 @@ def start_publisher(postgres_settings: PostgresSettings, kafka_settings: KafkaSe
         child.wait(10)
 
 
-@contextmanager
+@contextlib.contextmanager
 def paused(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """Wait until the process has stopped itself, and wake it up after the block."""
     eventually(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED)
-    yield
-    child.send_signal(signal.SIGCONT)
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGCONT)
 
 
 class TestPublisherProcess:
@@ -286,14 +288,14 @@ class TestPublisherProcess:
         topic = make_topic()
         add(database, event(topic, "one"))
         child = start_publisher("pause", "outbox.before_send")
-        with running(publisher(database, kafka_settings).run):
-            with paused(child):
-                eventually(lambda: not unpublished(database))
-                add(database, event(topic, "two"))
-                eventually(lambda: not unpublished(database))
-            time.sleep(2.0)
-            assert child.poll() is None
-            assert values_in(kafka_settings, topic) == [b"one", b"two"]
+        with paused(child), running(publisher(database, kafka_settings).run):
+            eventually(lambda: not unpublished(database))
+            add(database, event(topic, "two"))
+            eventually(lambda: not unpublished(database))
+        # Awake again, it takes the lease that was given back, but what it had in hand is gone.
+        add(database, event(topic, "three"))
+        eventually(lambda: not unpublished(database))
+        assert values_in(kafka_settings, topic) == [b"one", b"two", b"three"]
 
     def test_paused_after_the_send_may_not_mark_what_another_has_taken_over(
         self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, start_publisher: StartPublisher
@@ -304,23 +306,8 @@ class TestPublisherProcess:
         with paused(child):
             # Another holder took the lease but has not sent yet: the row is its to mark.
             time.sleep(1.2)
-            execute(
-                database,
-                "UPDATE lease SET holder = 'other', token = token + 1, expires_at = clock_timestamp() + interval '1 minute' WHERE name = 'outbox'",
-            )
+            execute(database, "UPDATE lease SET holder = 'other', token = token + 1, expires_at = 'infinity' WHERE name = 'outbox'")
         time.sleep(1.5)
         assert unpublished(database) == [b"one"]
         assert child.poll() is None
         assert query(database, "SELECT holder FROM lease") == [("other",)]
-
-    def test_takes_over_again_when_the_other_is_gone(
-        self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, start_publisher: StartPublisher
-    ) -> None:
-        topic = make_topic()
-        add(database, event(topic, "one"))
-        child = start_publisher("pause", "outbox.before_send")
-        with paused(child), running(publisher(database, kafka_settings).run):
-            eventually(lambda: not unpublished(database))
-        add(database, event(topic, "two"))
-        eventually(lambda: not unpublished(database))
-        assert values_in(kafka_settings, topic) == [b"one", b"two"]

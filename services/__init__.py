@@ -1,0 +1,1 @@
+"""The four services of the bureau, the mechanism they share and the sandbox that plays the outside world."""

@@ -1,0 +1,1 @@
+"""From submissions to carbon accounts: keeps what providers state, checks it, and posts it. README.md tells the path."""

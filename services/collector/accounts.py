@@ -1,0 +1,331 @@
+"""Rebuilds the accounts of subjects that were marked dirty, one transaction each, and answers what was known when.
+
+The worker holds a claim with a fencing token and no lock while it waits. An account is drawn up from all submissions of its
+subject; only what differs from the account as it stands is posted, and only a change of content seals a revision.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
+
+from services.collector import events, metrics, wire
+from services.collector.consumer import DIRTY_SUBJECTS
+from services.collector.domain import account, directory, effective, posting, statement, subject_code
+from services.collector.domain.account import AccountView
+from services.collector.domain.directory import Claim
+from services.collector.domain.effective import Revisions
+from services.collector.domain.emissions import Book
+from services.collector.domain.finding import AccountFinding
+from services.collector.domain.posting import Changes
+from services.collector.domain.rules import catalogue
+from services.collector.domain.submission import RegistryEntry, Submission
+from services.collector.store import accounts as store
+from services.collector.store import records
+from services.collector.store.accounts import LockedSubject, SealedRevision, StoredSubmission
+from services.common import outbox, work_queue
+from services.common.clock import Clock
+from services.common.database import Database, Transaction, is_recoverable
+from services.common.errors import ErrorKind, Refused
+from services.common.outbox import OutgoingEvent
+from services.common.work_queue import StaleClaim
+
+_log = logging.getLogger(__name__)
+
+CLAIM_LIMIT = 16
+LEASE_S = 30.0
+_RETRY_FIRST_S = 1.0
+_RETRY_MAX_S = 300.0
+_CAUSES_MAX = 64
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rebuilt:
+    """What one rebuild did. `account_revision` is None when the account already said the same."""
+
+    code: str
+    account_revision: int | None
+    postings: int = 0
+    reversals: int = 0
+    findings_opened: int = 0
+    findings_closed: int = 0
+
+
+class AccountWorker:
+    """Works off the queue of dirty subjects. Any number may run; each subject is rebuilt by one at a time."""
+
+    def __init__(self, *, database: Database, clock: Clock, book: Book, province: str, holder: str, lease_s: float = LEASE_S) -> None:
+        self._database = database
+        self._clock = clock
+        self._book = book
+        self._province = province
+        self._holder = holder
+        self._lease_s = lease_s
+
+    def step(self) -> bool:
+        """Rebuild the subjects that are due, at most 16, and tell whether there were any."""
+        with self._database.transaction("accounts.claim") as transaction:
+            claims = work_queue.claim(transaction, queue=DIRTY_SUBJECTS, holder=self._holder, limit=CLAIM_LIMIT, lease_s=self._lease_s)
+        for claim in claims:
+            self._work(claim)
+        return bool(claims)
+
+    def _work(self, claim: work_queue.Claim) -> None:
+        started = time.monotonic()
+        try:
+            rebuilt = self._database.retrying(lambda: self.rebuild(claim))
+        except StaleClaim:
+            # Another worker has the subject by now; nothing of ours was committed.
+            _log.warning("claim of a subject went to another worker", extra={"subject_id": claim.key})
+            return
+        except Exception as error:
+            if is_recoverable(error):
+                raise
+            # One subject that cannot be rebuilt must not keep the province waiting: it is tried again later, and alarms.
+            _log.exception("account cannot be rebuilt", extra={"subject_id": claim.key})
+            self._give_back(claim, type(error).__name__)
+            return
+        metrics.REBUILD_DURATION.record(time.monotonic() - started)
+        if rebuilt.account_revision is None:
+            metrics.ACCOUNTS_UNCHANGED.add(1)
+            return
+        metrics.ACCOUNTS_REVISED.add(1)
+        _log.info(
+            "account revised",
+            extra={
+                "event": "account-revised",
+                "subject_code": subject_code.masked(rebuilt.code),
+                "account_revision": rebuilt.account_revision,
+                "postings": rebuilt.postings,
+                "reversals": rebuilt.reversals,
+                "findings_opened": rebuilt.findings_opened,
+                "findings_closed": rebuilt.findings_closed,
+            },
+        )
+
+    def _give_back(self, claim: work_queue.Claim, why: str) -> None:
+        wait_s = min(_RETRY_MAX_S, _RETRY_FIRST_S * 2 ** min(claim.attempts, 10))
+        try:
+            with self._database.transaction("accounts.give_back") as transaction:
+                work_queue.fail(transaction, claim, retry_after_s=wait_s, why=why)
+        except StaleClaim:
+            _log.warning("claim of a subject went to another worker", extra={"subject_id": claim.key})
+
+    def rebuild(self, claim: work_queue.Claim) -> Rebuilt:
+        """Rebuild the account of one claimed subject.
+
+        Raises:
+            StaleClaim: the claim went to another worker; nothing was changed.
+        """
+        with self._database.transaction("accounts.rebuild") as transaction:
+            # 1. Lock the subject, so that revisions get their numbers one after the other. (crash: the claim runs out, another
+            #    worker begins anew)
+            subject = store.subject_for_update(transaction, UUID(claim.key))
+            assert subject is not None, "only subjects that exist are marked"
+            # 2. Load its evidence and decide what the account should say.
+            view = self._drawn_up(transaction, subject)
+            findings = catalogue.account_findings(view, subject.subject_id)
+            content = statement.state(view, findings)
+            message = events.statement(content, subject_id=subject.subject_id, subject_code=subject.code)
+            content_sha256 = sha256(events.content_bytes(message)).digest()
+            # 3. Append what differs, seal the revision, hand the event to the outbox. (crash before the commit: nothing has
+            #    happened; after: the outbox publishes)
+            rebuilt = Rebuilt(code=subject.code, account_revision=None)
+            if content_sha256 != subject.content_sha256:
+                number, known_at = subject.account_revision + 1, _after(subject.known_at, transaction.now())
+                changes = posting.changes(
+                    subject_id=subject.subject_id,
+                    account_revision=number,
+                    net=store.net_postings(transaction, subject.subject_id),
+                    target=view.postings,
+                )
+                opened, closed = _finding_changes(findings, store.open_findings(transaction, subject.subject_id))
+                _append(transaction, subject, changes, opened, closed, number=number, at=known_at)
+                exact = events.sealed(message, account_revision=number, known_at=known_at)
+                store.seal(
+                    transaction,
+                    subject_id=subject.subject_id,
+                    revision=SealedRevision(
+                        account_revision=number, known_at=known_at, statement=exact, statement_sha256=sha256(exact).digest()
+                    ),
+                    content_sha256=content_sha256,
+                    evidence_root=content.evidence_root,
+                    evidence_count=content.evidence_count,
+                )
+                revised = events.account_revised(
+                    subject_id=subject.subject_id,
+                    account_revision=number,
+                    known_at=known_at,
+                    province=self._province,
+                    causation_ids=_causes(changes),
+                    statement=exact,
+                )
+                outbox.add_all(transaction, [revised, *_notices(transaction, opened, number, known_at)])
+                rebuilt = Rebuilt(
+                    code=subject.code,
+                    account_revision=number,
+                    postings=len(changes.postings),
+                    reversals=len(changes.reversals),
+                    findings_opened=len(opened),
+                    findings_closed=len(closed),
+                )
+            # 4. The claim ends with the work; a subject that was marked meanwhile becomes due again.
+            work_queue.finish(transaction, claim)
+        return rebuilt
+
+    def _drawn_up(self, transaction: Transaction, subject: LockedSubject) -> AccountView:
+        revisions = decoded(store.submissions_of(transaction, subject.subject_id))
+        numbers = _facility_numbers(revisions.effective)
+        others = store.entries_of_other_claimants(transaction, subject.subject_id, numbers)
+        return account.draw_up(
+            subject_id=subject.subject_id,
+            province=self._province,
+            effective=revisions.effective,
+            parked=revisions.parked,
+            claims_of_others=_claims_of_others(others, numbers),
+            book=self._book,
+        )
+
+
+# ---- Evidence ----
+
+
+def decoded(stored: Iterable[StoredSubmission]) -> Revisions[Submission]:
+    """Split stored submissions into those that count and those that are parked, and read the bytes of these."""
+    split = effective.split(((one.provider_code, one.kind, one.record_number), one.record_revision, one) for one in stored)
+    return Revisions([_decoded(one) for one in split.effective], [_decoded(one) for one in split.parked])
+
+
+def _decoded(stored: StoredSubmission) -> Submission:
+    received = wire.submission(stored.value, is_json=stored.is_json)
+    # Pair assertion: what was accepted could be read whole, and still can.
+    assert received.content is not None
+    assert not received.defects
+    return Submission(
+        submission_id=stored.submission_id,
+        provider_code=stored.provider_code,
+        kind=stored.kind,
+        record_number=stored.record_number,
+        record_revision=stored.record_revision,
+        facility_number=received.facility_number,
+        period=received.period,
+        content=received.content,
+        sha256=stored.value_sha256,
+    )
+
+
+def _facility_numbers(submissions: Iterable[Submission]) -> set[str]:
+    """List the facilities that a subject reports for or claims."""
+    numbers: set[str] = set()
+    for submission in submissions:
+        if isinstance(submission.content, RegistryEntry):
+            numbers.update(facility.facility_number for facility in submission.content.facilities)
+        numbers.add(submission.facility_number)
+    numbers.discard("")
+    return numbers
+
+
+def _claims_of_others(stored: Iterable[StoredSubmission], numbers: set[str]) -> list[Claim]:
+    by_subject: dict[UUID, list[StoredSubmission]] = defaultdict(list)
+    for one in stored:
+        by_subject[one.subject_id].append(one)
+    claims = []
+    for subject_id, entries in sorted(by_subject.items()):
+        in_order = directory.entries_in_order(decoded(entries).effective)
+        claims += [claim for claim in directory.claims(subject_id, in_order) if claim.facility_number in numbers]
+    return claims
+
+
+# ---- Changes ----
+
+
+def _after(previous: datetime | None, now: datetime) -> datetime:
+    """Give the instant of a revision: the database's clock, but always after the revision before, should the clock have been set back."""
+    return now if previous is None else max(now, previous + _MICROSECOND)
+
+
+def _finding_changes(findings: Iterable[AccountFinding], open_now: Mapping[UUID, int]) -> tuple[list[AccountFinding], dict[UUID, int]]:
+    wanted = {finding.finding_id: finding for finding in findings}
+    opened = [finding for finding_id, finding in wanted.items() if finding_id not in open_now]
+    closed = {finding_id: revision for finding_id, revision in open_now.items() if finding_id not in wanted}
+    return opened, closed
+
+
+def _append(
+    transaction: Transaction,
+    subject: LockedSubject,
+    changes: Changes,
+    opened: Iterable[AccountFinding],
+    closed: Mapping[UUID, int],
+    *,
+    number: int,
+    at: datetime,
+) -> None:
+    store.append_reversals(transaction, changes.reversals, account_revision=number, at=at)
+    store.append_postings(transaction, changes.postings, subject_id=subject.subject_id, account_revision=number, at=at)
+    store.append_findings(transaction, opened, subject_id=subject.subject_id, account_revision=number, at=at)
+    store.close_findings(transaction, closed, account_revision=number, at=at)
+
+
+def _causes(changes: Changes) -> list[str]:
+    """Name the submissions behind the new postings, at most 64 of them."""
+    return sorted({str(submission_id) for new in changes.postings for submission_id in new.posting.evidence})[:_CAUSES_MAX]
+
+
+def _notices(transaction: Transaction, opened: Sequence[AccountFinding], number: int, at: datetime) -> list[OutgoingEvent]:
+    """Tell each provider of the findings that name a record of its own; not yet of what rests on absence."""
+    told = [finding for finding in opened if finding.evidence and not catalogue.RULES[finding.rule_id].rests_on_absence]
+    places = store.places(transaction, {submission.submission_id for finding in told for submission in finding.evidence})
+    notices = []
+    for finding in told:
+        for submission in finding.evidence:
+            notices.append(
+                events.finding(
+                    finding_id=finding.finding_id,
+                    told=str(number),
+                    rule_id=finding.rule_id,
+                    severity=finding.severity,
+                    message=finding.message,
+                    record=events.RecordName(
+                        provider_code=submission.provider_code,
+                        kind=submission.kind.value,
+                        record_number=submission.record_number,
+                        record_revision=submission.record_revision,
+                    ),
+                    place=places[submission.submission_id],
+                    known_at=at,
+                )
+            )
+    return notices
+
+
+# ---- What was known when ----
+
+
+def statement_as_known_on(database: Database, *, code: str, at: datetime) -> SealedRevision:
+    """Return the account of a subject as it was known at an instant: the same bytes whenever it is asked.
+
+    Raises:
+        Refused: `SUBJECT_NOT_FOUND`; `NOT_YET_KNOWABLE` when a transaction still open could seal a revision of that instant;
+            `NOTHING_KNOWN_THEN` when the first revision is younger.
+    """
+    with database.transaction("accounts.known_on") as transaction:
+        # The watermark first: what commits after it was asked is visible to the read below, or younger than the instant.
+        watermark = store.safe_watermark(transaction)
+        if at >= watermark:
+            metadata = {"at": at.isoformat(), "watermark": watermark.isoformat()}
+            raise Refused(ErrorKind.OUT_OF_RANGE, "NOT_YET_KNOWABLE", "the instant is not behind every open transaction", metadata)
+        subject_id = records.subject_ids(transaction, [code]).get(code)
+        if subject_id is None:
+            raise Refused(ErrorKind.NOT_FOUND, "SUBJECT_NOT_FOUND", "no subject has this code")
+        revision = store.revision_known_at(transaction, subject_id, at)
+    if revision is None:
+        raise Refused(
+            ErrorKind.NOT_FOUND, "NOTHING_KNOWN_THEN", "no revision of the account had been sealed by then", {"at": at.isoformat()}
+        )
+    return revision

@@ -1,0 +1,409 @@
+"""Takes in what providers publish: keeps the exact bytes, checks the form, answers with receipts and findings, marks subjects dirty.
+
+One batch is one transaction, the consumer loop's, in which the positions advance too. Nothing is posted here: what a submission
+means for an account is decided when its subject is rebuilt, so that the order of arrival does not matter.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from services.collector import events, metrics, wire
+from services.collector.domain import merkle, provider
+from services.collector.domain.finding import RecordFinding
+from services.collector.domain.place import Place
+from services.collector.domain.provider import Provider
+from services.collector.domain.rules import catalogue
+from services.collector.domain.rules.context import FormContext
+from services.collector.domain.submission import BusinessKey, Kind, Outcome, Received, RegistryEntry, shown
+from services.collector.store import directory
+from services.collector.store import records as store
+from services.collector.store.records import NewSubmission
+from services.common import outbox, work_queue
+from services.common.consumer import Record
+from services.common.database import Transaction
+from services.common.identifiers import derived_id
+from services.common.outbox import OutgoingEvent
+from services.common.work_queue import Mark
+
+_log = logging.getLogger(__name__)
+
+DIRTY_SUBJECTS = "dirty-subject"
+# Lower is more urgent; the numbers between are for objections and re-computation waves.
+PRIORITY_CORRECTION = 10
+PRIORITY_LIVE = 20
+PRIORITY_BACKFILL = 40
+# Submissions about one subject come in bursts; waiting this long makes one rebuild of several.
+COALESCE_MS = 100
+# What was compiled longer ago is history being loaded, and lets live records pass.
+BACKFILL_AGE = timedelta(days=7)
+_STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(kw_only=True, slots=True)
+class _Arrival:
+    """One record on its way through a batch; the outcome is decided step by step."""
+
+    place: Place
+    provider: Provider
+    value: bytes
+    sha256: bytes
+    is_json: bool
+    received: Received | None = None
+    unreadable: str = ""
+    findings: list[RecordFinding] = field(default_factory=list)
+    outcome: Outcome | None = None
+    submission_id: UUID | None = None
+
+    def record_number(self) -> str:
+        return shown(self.received.record_number) if self.received is not None else ""
+
+    def record_revision(self) -> int:
+        return self.received.record_revision if self.received is not None else 0
+
+
+class Intake:
+    """Handles batches of intake records for one province."""
+
+    def __init__(self, *, province: str) -> None:
+        self._province = province
+
+    def handle(self, transaction: Transaction, records: Sequence[Record]) -> None:
+        """Take in one batch. Until the commit nothing has happened; after it the outbox tells and the worker rebuilds."""
+        started = time.monotonic()
+        now = transaction.now()
+        # 1. Read and check the form of each record, by the directory as it stands.
+        known = directory.providers(transaction)
+        arrivals = [_examined(record, known, now) for record in records]
+        # 2. Keep what is new; the database decides what is held already, under the same bytes or under others.
+        accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
+        # 3. Keep everything else with its reason, so that each record can be ticked off.
+        _set_aside(transaction, arrivals, now)
+        # 4. Answer: one receipt for each partition, one notice for each finding, unreadable bytes to quarantine.
+        outbox.add_all(transaction, [*_receipts(transaction, arrivals, now), *_told(arrivals, now)])
+        # 5. Have the accounts concerned rebuilt. Last, because the marks stay locked until the commit.
+        work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
+        _count(arrivals)
+        metrics.INTAKE_DURATION.record(time.monotonic() - started)
+
+    def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[tuple[_Arrival, UUID]]:
+        """Keep candidates as submissions, each business key once, and return those accepted with their subjects."""
+        first: dict[UUID, _Arrival] = {}
+        for arrival in candidates:
+            arrival.submission_id = _key(arrival).submission_id()
+            first.setdefault(arrival.submission_id, arrival)
+        _lock_facilities(transaction, first.values())
+        codes = {_received(arrival).subject_code for arrival in first.values()}
+        subjects = store.subject_ids(transaction, codes)
+        new_codes = {code: self._new_subject_id(code) for code in codes if code not in subjects}
+        subjects.update(new_codes)
+        parked = _parked(transaction, first, subjects)
+        rows = {
+            submission_id: _row(arrival, submission_id, subjects[_received(arrival).subject_code], submission_id in parked, now)
+            for submission_id, arrival in first.items()
+        }
+        inserted = store.append_submissions(transaction, rows.values())
+        hashes = {submission_id: held[1] for submission_id, held in store.held(transaction, first.keys() - inserted).items()}
+        accepted = []
+        for arrival in candidates:
+            assert arrival.submission_id is not None
+            if arrival.submission_id in inserted and first[arrival.submission_id] is arrival:
+                arrival.outcome = rows[arrival.submission_id].outcome
+                accepted.append((arrival, rows[arrival.submission_id].subject_id))
+                continue
+            held = hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256
+            arrival.findings = catalogue.held_findings(held_sha256=held, arrived_sha256=arrival.sha256)
+            arrival.outcome = Outcome.REJECTED if arrival.findings else Outcome.DUPLICATE
+        born = {_received(arrival).subject_code for arrival, _ in accepted} & new_codes.keys()
+        today = now.astimezone(_STATUTORY_ZONE).date()
+        store.add_subjects(transaction, {code: new_codes[code] for code in born}, province=self._province, at=now, valid_from=today)
+        store.append_claims(transaction, [claim for arrival, subject_id in accepted for claim in _claims(arrival, subject_id)])
+        return accepted
+
+    def _new_subject_id(self, code: str) -> UUID:
+        """Derive the id of a subject from the code it is known by first; later codes are added to its history."""
+        return derived_id("subject", province=self._province, first_code=code)
+
+
+# ---- Step 1: read and check ----
+
+
+def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _Arrival:
+    domain, code = provider.domain_and_code(record.topic)
+    arrival = _Arrival(
+        place=Place(topic=record.topic, topic_id=record.topic_id, partition=record.partition, offset=record.offset),
+        provider=known.get(code) or provider.stranger(code),
+        value=record.value or b"",
+        sha256=sha256(record.value or b"").digest(),
+        is_json=wire.is_json(record.headers),
+    )
+    try:
+        arrival.received = wire.submission(record.value, is_json=arrival.is_json)
+    except wire.UnreadableError as unreadable:
+        arrival.unreadable = unreadable.reason
+        arrival.outcome = Outcome.QUARANTINED
+        return arrival
+    context = FormContext(provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now)
+    arrival.findings = catalogue.form_findings(arrival.received, context)
+    # Pair assertion: whatever could not be read has a rule that says so, so a stand-in value never enters an account.
+    assert arrival.findings or not arrival.received.defects, arrival.received.defects
+    if arrival.findings:
+        arrival.outcome = Outcome.REJECTED
+    return arrival
+
+
+def _text_key(key: bytes | None) -> str | None:
+    try:
+        return key.decode("ascii") if key is not None else None
+    except UnicodeDecodeError:
+        return None
+
+
+# ---- Step 2: keep ----
+
+
+def _received(arrival: _Arrival) -> Received:
+    assert arrival.received is not None
+    return arrival.received
+
+
+def _key(arrival: _Arrival) -> BusinessKey:
+    received = _received(arrival)
+    assert received.kind is not None
+    return BusinessKey(
+        provider_code=arrival.provider.code,
+        kind=received.kind,
+        record_number=received.record_number,
+        record_revision=received.record_revision,
+    )
+
+
+def _lock_facilities(transaction: Transaction, arrivals: Iterable[_Arrival]) -> None:
+    received = [_received(arrival) for arrival in arrivals]
+    if any(one.kind is Kind.REGISTRY_ENTRY for one in received):
+        store.lock_facilities(transaction, exclusive=True)
+    elif any(one.facility_number for one in received):
+        store.lock_facilities(transaction, exclusive=False)
+
+
+def _parked(transaction: Transaction, first: Mapping[UUID, _Arrival], subjects: Mapping[str, UUID]) -> set[UUID]:
+    """Find the corrections that came before a revision they follow: held before this batch, or earlier in it.
+
+    This only says what the receipt says. What counts is found anew from all submissions whenever the account is drawn up.
+    """
+    before = {submission_id: _ids_before(_key(arrival)) for submission_id, arrival in first.items()}
+    wanted = {one for ids in before.values() for one in ids}
+    there = {submission_id: subject_id for submission_id, (subject_id, _) in store.held(transaction, wanted).items()}
+    parked = set()
+    for submission_id, arrival in first.items():
+        subject_id = subjects[_received(arrival).subject_code]
+        if any(there.get(one) != subject_id for one in before[submission_id]):
+            parked.add(submission_id)
+        there.setdefault(submission_id, subject_id)
+    return parked
+
+
+def _ids_before(key: BusinessKey) -> list[UUID]:
+    return [
+        BusinessKey(
+            provider_code=key.provider_code, kind=key.kind, record_number=key.record_number, record_revision=revision
+        ).submission_id()
+        for revision in range(1, key.record_revision)
+    ]
+
+
+def _row(arrival: _Arrival, submission_id: UUID, subject_id: UUID, parked: bool, now: datetime) -> NewSubmission:
+    received = _received(arrival)
+    assert received.kind is not None
+    return NewSubmission(
+        submission_id=submission_id,
+        subject_id=subject_id,
+        subject_code=received.subject_code,
+        provider_code=arrival.provider.code,
+        kind=received.kind,
+        record_number=received.record_number,
+        record_revision=received.record_revision,
+        facility_number=received.facility_number,
+        value=arrival.value,
+        value_sha256=arrival.sha256,
+        is_json=arrival.is_json,
+        place=arrival.place,
+        received_at=now,
+        outcome=Outcome.PARKED if parked else Outcome.ACCEPTED,
+    )
+
+
+def _claims(arrival: _Arrival, subject_id: UUID) -> list[tuple[str, UUID, UUID]]:
+    content = _received(arrival).content
+    assert arrival.submission_id is not None
+    if not isinstance(content, RegistryEntry):
+        return []
+    return [(facility.facility_number, subject_id, arrival.submission_id) for facility in content.facilities]
+
+
+# ---- Step 3: keep the others ----
+
+
+def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: datetime) -> None:
+    def position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
+        place = arrival.place
+        return (place.topic_id, place.partition, place.offset, place.topic, arrival.provider.code)
+
+    by_outcome = defaultdict(list)
+    for arrival in arrivals:
+        by_outcome[arrival.outcome].append(arrival)
+    store.append_duplicates(transaction, [(*position(one), one.submission_id, now) for one in by_outcome[Outcome.DUPLICATE]])
+    store.append_quarantined(
+        transaction,
+        [
+            (*position(one), one.unreadable, one.value[: events.QUARANTINED_BYTES_MAX], len(one.value), one.sha256, now)
+            for one in by_outcome[Outcome.QUARANTINED]
+        ],
+    )
+    rejected = by_outcome[Outcome.REJECTED]
+    store.append_rejected(
+        transaction,
+        [
+            (
+                *position(one),
+                shown(_received(one).subject_code),
+                _received(one).kind or "",
+                one.record_number(),
+                one.record_revision(),
+                one.value,
+                one.sha256,
+                one.is_json,
+                now,
+            )
+            for one in rejected
+        ],
+    )
+    store.append_record_findings(
+        transaction,
+        [
+            (_finding_id(one, finding), *position(one)[:3], finding.rule_id, finding.severity.name, finding.message, now)
+            for one in rejected
+            for finding in one.findings
+        ],
+    )
+
+
+def _finding_id(arrival: _Arrival, finding: RecordFinding) -> UUID:
+    place = arrival.place
+    return derived_id(
+        "record-finding", topic_id=place.topic_id, partition=place.partition, record_offset=place.offset, rule_id=finding.rule_id
+    )
+
+
+# ---- Step 4: answer ----
+
+
+def _receipts(transaction: Transaction, arrivals: Sequence[_Arrival], now: datetime) -> list[OutgoingEvent]:
+    by_partition: dict[tuple[UUID, int], list[_Arrival]] = defaultdict(list)
+    for arrival in arrivals:
+        by_partition[arrival.place.topic_id, arrival.place.partition].append(arrival)
+    made = []
+    rows = []
+    for group in by_partition.values():
+        group.sort(key=lambda arrival: arrival.place.offset)
+        first, last = group[0].place, group[-1].place
+        root = merkle.tree_hash([arrival.sha256 for arrival in group])
+        outcomes = [(one.place.offset, one.record_number(), one.record_revision(), _outcome(one)) for one in group]
+        event = events.receipt(first=first, provider_code=group[0].provider.code, known_at=now, merkle_root=root, outcomes=outcomes)
+        counts = dict.fromkeys(Outcome, 0)
+        for arrival in group:
+            counts[_outcome(arrival)] += 1
+        made.append(event)
+        rows.append(
+            (
+                event.event_id,
+                group[0].provider.code,
+                first.topic,
+                first.topic_id,
+                first.partition,
+                first.offset,
+                last.offset,
+                counts[Outcome.ACCEPTED] + counts[Outcome.PARKED],
+                counts[Outcome.PARKED],
+                counts[Outcome.DUPLICATE],
+                counts[Outcome.REJECTED],
+                counts[Outcome.QUARANTINED],
+                root,
+                now,
+            )
+        )
+    store.append_receipts(transaction, rows)
+    return made
+
+
+def _told(arrivals: Iterable[_Arrival], now: datetime) -> list[OutgoingEvent]:
+    told = []
+    for arrival in arrivals:
+        if arrival.outcome is Outcome.QUARANTINED:
+            told.append(
+                events.quarantined(
+                    place=arrival.place,
+                    provider_code=arrival.provider.code,
+                    reason=arrival.unreadable,
+                    value=arrival.value,
+                    value_sha256=arrival.sha256,
+                )
+            )
+        for finding in arrival.findings:
+            told.append(
+                events.finding(
+                    finding_id=_finding_id(arrival, finding),
+                    told="",
+                    rule_id=finding.rule_id,
+                    severity=finding.severity,
+                    message=finding.message,
+                    record=events.RecordName(
+                        provider_code=arrival.provider.code,
+                        kind=_received(arrival).kind or "",
+                        record_number=arrival.record_number(),
+                        record_revision=arrival.record_revision(),
+                    ),
+                    place=arrival.place,
+                    known_at=now,
+                )
+            )
+    return told
+
+
+def _outcome(arrival: _Arrival) -> Outcome:
+    assert arrival.outcome is not None, "every record has an outcome"
+    return arrival.outcome
+
+
+# ---- Step 5: mark ----
+
+
+def _marks(transaction: Transaction, accepted: Sequence[tuple[_Arrival, UUID]], now: datetime) -> list[Mark]:
+    """Mark the subjects of accepted submissions, and everyone whose facilities a new registry entry may give to another."""
+    marks = [Mark(key=str(subject_id), priority=_priority(arrival, now), delay_ms=COALESCE_MS) for arrival, subject_id in accepted]
+    entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind is Kind.REGISTRY_ENTRY}
+    concerned = store.concerned_by_claims(transaction, entering) - {subject_id for _, subject_id in accepted}
+    return marks + [Mark(key=str(subject_id), priority=PRIORITY_LIVE, delay_ms=COALESCE_MS) for subject_id in concerned]
+
+
+def _priority(arrival: _Arrival, now: datetime) -> int:
+    received = _received(arrival)
+    if received.record_revision > 1:
+        return PRIORITY_CORRECTION
+    if received.compiled_at is not None and now - received.compiled_at > BACKFILL_AGE:
+        return PRIORITY_BACKFILL
+    return PRIORITY_LIVE
+
+
+def _count(arrivals: Iterable[_Arrival]) -> None:
+    counts: dict[tuple[str, Outcome], int] = defaultdict(int)
+    for arrival in arrivals:
+        counts[arrival.provider.code, _outcome(arrival)] += 1
+    for (code, outcome), number in counts.items():
+        metrics.RECORDS.add(number, {"provider": code, "outcome": outcome.value})

@@ -1,0 +1,257 @@
+"""Draws up the carbon account (碳账户) of one subject from the set of its effective submissions. Pure and free of order.
+
+Figures are tied to facilities, resolved where several providers state the same quantity, and turned into emissions by the
+subject's methods. What could not be posted is listed with its reason; the rules turn these remarks into findings.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from services.collector.domain import directory
+from services.collector.domain.annual import AnnualFigures, annual_figures
+from services.collector.domain.coverage import Coverage
+from services.collector.domain.directory import Claim, Facility, Profile, Register, Standing
+from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
+from services.collector.domain.lines import InvestmentLine, OutputLine
+from services.collector.domain.posting import Posting
+from services.collector.domain.quantity import DATA_QUALITY_OF_BASIS, Figure, Measure, Quantities, Quantity, Resolution
+from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
+from services.collector.domain.submission import (
+    ElectricityUse,
+    FuelUse,
+    Output,
+    ReportedEmissions,
+    Submission,
+    TransitionInvestment,
+    TransitionPlan,
+    Unit,
+)
+from services.common.civil_time import Period
+
+DECLARED_QUALITY = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Use:
+    """A submission with figures, and the facility they were found to belong to."""
+
+    submission: Submission
+    facility: Facility
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountView:
+    """An account as drawn up, with all that the rules may want to look at."""
+
+    subject_id: UUID
+    effective: Sequence[Submission]
+    parked: Sequence[Submission]
+    entries: Sequence[Submission]
+    profile: Profile | None
+    plan: TransitionPlan | None
+    register: Register
+    uses: Sequence[Use]
+    resolutions: Sequence[Resolution]
+    postings: Sequence[Posting]
+    outputs: Sequence[OutputLine]
+    investments: Sequence[InvestmentLine]
+    annual_figures: Sequence[AnnualFigures]
+    remarks: Sequence[Remark]
+    comparisons: Sequence[Comparison]
+
+
+def draw_up(
+    *,
+    subject_id: UUID,
+    province: str,
+    effective: Sequence[Submission],
+    parked: Sequence[Submission],
+    claims_of_others: Iterable[Claim],
+    book: Book,
+) -> AccountView:
+    """Draw up the account of a subject. `effective` is in record order; `claims_of_others` are on facilities that it names."""
+    entries = directory.entries_in_order(effective)
+    profile = directory.profile(entries)
+    own = directory.claims(subject_id, entries)
+    register = Register(subject_id=subject_id, province=province, all_claims=[*own, *claims_of_others])
+    # 1. Tie every figure to a facility, leave out what belongs to another subject.
+    uses = [
+        Use(submission=submission, facility=register.facility(submission.facility_number, submission.period))
+        for submission in effective
+        if submission.period is not None and not isinstance(submission.content, TransitionInvestment)
+    ]
+    remarks = [_not_ours(use) for use in uses if not use.facility.counts()]
+    # 2. Choose what counts where several figures speak of one quantity.
+    resolutions = _quantities(subject_id, uses, effective).resolved()
+    resolutions = _without_doubled_totals(uses, resolutions, remarks)
+    # 3. Compute emissions: activities first, because they keep reported figures of the same days out.
+    computation = Computation(book=book, profile=profile)
+    for resolution in resolutions:
+        if resolution.quantity.measure in KIND_OF_ACTIVITY:
+            computation.post_activity(resolution)
+    for resolution in resolutions:
+        if resolution.quantity.measure in SCOPE_OF_REPORTED:
+            computation.post_as_reported(resolution)
+    # 4. Sum up.
+    industry = profile.industry_code if profile is not None else ""
+    postings = sorted(computation.postings, key=Posting.order)
+    outputs = _outputs(resolutions)
+    return AccountView(
+        subject_id=subject_id,
+        effective=effective,
+        parked=parked,
+        entries=entries,
+        profile=profile,
+        plan=_plan(effective),
+        register=register,
+        uses=uses,
+        resolutions=resolutions,
+        postings=postings,
+        outputs=outputs,
+        investments=_investments(resolutions, book, industry),
+        annual_figures=annual_figures(postings=postings, outputs=outputs, industry_code=industry),
+        remarks=[*remarks, *computation.remarks],
+        comparisons=computation.comparisons,
+    )
+
+
+# ---- From submissions to quantities ----
+
+
+def _quantities(subject_id: UUID, uses: Iterable[Use], effective: Iterable[Submission]) -> Quantities:
+    quantities = Quantities()
+    for use in uses:
+        if use.facility.counts():
+            for quantity, figure in _figures(use.submission, use.facility.facility_id):
+                quantities.add(quantity, figure)
+    for submission in effective:
+        if isinstance(submission.content, TransitionInvestment):
+            # Plans and money are the subject's, not a facility's.
+            quantity = Quantity(subject_id, Measure.INVESTMENT, submission.content.technology_code, "yuan")
+            amount = submission.content.amount_yuan
+            quantities.add(quantity, Figure(submission=submission, part="", amount=amount, data_quality=DECLARED_QUALITY))
+    return quantities
+
+
+def _figures(submission: Submission, facility_id: UUID) -> list[tuple[Quantity, Figure]]:
+    """List what a submission states, quantity by quantity."""
+    content = submission.content
+    stated: list[tuple[Measure, str, Unit | None, str, Decimal | None]]
+    match content:
+        case ElectricityUse():
+            stated = [(Measure.ELECTRICITY_USE, "", Unit.MWH, "", content.purchased_mwh)]
+        case FuelUse():
+            stated = [(Measure.FUEL_USE, content.fuel_code, content.unit, "", content.quantity)]
+        case Output():
+            stated = [(Measure.OUTPUT, content.product_code, content.unit, content.process_route, content.quantity)]
+        case ReportedEmissions():
+            stated = [
+                (Measure.SCOPE_1, "", Unit.TONNE, content.energy_carrier, content.scope1_tco2e),
+                (Measure.SCOPE_2, "", Unit.TONNE, content.energy_carrier, content.scope2_tco2e),
+            ]
+        case _:
+            return []
+    quality = DATA_QUALITY_OF_BASIS[content.basis]
+    return [
+        (
+            Quantity(facility_id, measure, code, unit),
+            Figure(submission=submission, part=part, amount=amount, data_quality=quality),
+        )
+        for measure, code, unit, part, amount in stated
+        if amount is not None and unit is not None
+    ]
+
+
+def _not_ours(use: Use) -> Remark:
+    reason = Unposted.FACILITY_CONTESTED if use.facility.standing is Standing.CONTESTED else Unposted.FACILITY_OF_ANOTHER
+    period = use.submission.period
+    assert period is not None
+    quantity = _figures(use.submission, use.facility.facility_id)[0][0]
+    return Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
+
+
+def _without_doubled_totals(uses: Iterable[Use], resolutions: list[Resolution], remarks: list[Remark]) -> list[Resolution]:
+    """Leave out what is stated for the subject as a whole where the same is stated for its facilities: it would count twice."""
+    whole = {use.facility.facility_id for use in uses if use.facility.standing is Standing.UNNUMBERED_OF_SEVERAL}
+    if not whole:
+        return resolutions
+    of_facilities: dict[tuple[Measure, str, str], list[Period]] = defaultdict(list)
+    for resolution in resolutions:
+        if resolution.quantity.facility_id not in whole:
+            of_facilities[resolution.quantity.apart_from_facility()] += [figure.period for figure in resolution.chosen]
+    kept = []
+    for resolution in resolutions:
+        if resolution.quantity.facility_id in whole:
+            coverage = Coverage(of_facilities[resolution.quantity.apart_from_facility()])
+            doubled = [figure for figure in resolution.chosen if coverage.overlaps(figure.period)]
+            remarks += [remark_on(figure, resolution.quantity, Unposted.TOTAL_BESIDE_FACILITIES) for figure in doubled]
+            chosen = tuple(figure for figure in resolution.chosen if not coverage.overlaps(figure.period))
+            resolution = Resolution(quantity=resolution.quantity, chosen=chosen, passed_over=resolution.passed_over)
+        kept.append(resolution)
+    return kept
+
+
+# ---- What stands beside the emissions ----
+
+
+def _plan(effective: Iterable[Submission]) -> TransitionPlan | None:
+    """Take the plan adopted last; two of one day by provider and record number."""
+    plans = [
+        (submission.content.adopted_date, submission.provider_code, submission.record_number, submission.content)
+        for submission in effective
+        if isinstance(submission.content, TransitionPlan)
+    ]
+    return max(plans, key=lambda plan: plan[:3])[3] if plans else None
+
+
+def _outputs(resolutions: Iterable[Resolution]) -> list[OutputLine]:
+    lines = []
+    for resolution in resolutions:
+        if resolution.quantity.measure is not Measure.OUTPUT:
+            continue
+        for figure in resolution.chosen:
+            by_route: dict[str, list[Figure]] = defaultdict(list)
+            for one in figure.figures:
+                by_route[one.part].append(one)
+            for route in sorted(by_route):
+                lines.append(
+                    OutputLine(
+                        facility_id=resolution.quantity.facility_id,
+                        period=figure.period,
+                        product_code=resolution.quantity.code,
+                        unit=resolution.quantity.unit,
+                        amount=sum((one.amount for one in by_route[route]), Decimal(0)),
+                        process_route=route,
+                        data_quality=max(one.data_quality for one in by_route[route]),
+                    )
+                )
+    return sorted(
+        lines, key=lambda line: (line.period.start, line.period.end, line.product_code, str(line.facility_id), line.process_route)
+    )
+
+
+def _investments(resolutions: Iterable[Resolution], book: Book, industry: str) -> list[InvestmentLine]:
+    """List investments; the capital expenditure of a period is one figure stated beside each technology: the largest counts."""
+    lines = []
+    for resolution in resolutions:
+        if resolution.quantity.measure is not Measure.INVESTMENT:
+            continue
+        technology = resolution.quantity.code
+        recognised = book.recognises(technology, industry)
+        for figure in resolution.chosen:
+            contents = [one.submission.content for one in figure.figures]
+            total = max(one.total_capital_expenditure_yuan for one in contents if isinstance(one, TransitionInvestment))
+            lines.append(
+                InvestmentLine(
+                    period=figure.period,
+                    technology_code=technology,
+                    amount_yuan=figure.amount,
+                    total_capital_expenditure_yuan=total,
+                    recognised=recognised,
+                    evidence=figure.evidence(),
+                )
+            )
+    return sorted(lines, key=lambda line: (line.period.start, line.period.end, line.technology_code))

@@ -1,0 +1,182 @@
+"""Decides what the directory of enterprises (名录库) says: the profile of a subject, and who owns a facility when.
+
+One plant never counts in two accounts: for each facility number and period there is at most one owner, found from the entries
+of all subjects that claim it. The identity of a facility is part of every posting.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import Enum
+from uuid import UUID
+
+from services.collector.domain.submission import EnterpriseSize, RegistryEntry, Submission
+from services.common.civil_time import Period
+from services.common.identifiers import derived_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """What the newest entry says of the subject."""
+
+    name: str
+    industry_code: str
+    city_code: str
+    size: EnterpriseSize | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A stretch of days in which the entries of a subject say that it owns a facility; `until` is None while it lasts."""
+
+    subject_id: UUID
+    facility_number: str
+    owned_from: date
+    start: date
+    until: date | None
+    entry: Submission
+
+    def overlaps(self, other: "Claim") -> bool:
+        return (self.until is None or other.start < self.until) and (other.until is None or self.start < other.until)
+
+
+class Standing(Enum):
+    """How a subject stands to a facility in a period."""
+
+    OWN = "owned by the subject"
+    UNNUMBERED = "no number given and none registered"
+    UNNUMBERED_OF_SEVERAL = "no number given, several registered"
+    UNREGISTERED = "nobody has registered it for the period"
+    OF_ANOTHER = "registered to another subject"
+    CONTESTED = "registered to two subjects with equal right"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facility:
+    """A facility as the figures of one subject and period count on it; counted only where the standing allows it."""
+
+    facility_id: UUID
+    number: str
+    standing: Standing
+
+    def counts(self) -> bool:
+        return self.standing not in (Standing.OF_ANOTHER, Standing.CONTESTED)
+
+
+def entries_in_order(submissions: Iterable[Submission]) -> list[Submission]:
+    """Put the registry entries of a subject in the order in which they take effect; two of one day by provider and number."""
+    entries = [submission for submission in submissions if isinstance(submission.content, RegistryEntry)]
+    return sorted(entries, key=lambda entry: (_content(entry).effective_date, entry.provider_code, entry.record_number))
+
+
+def profile(entries: Sequence[Submission]) -> Profile | None:
+    """Take the profile from the newest entry; None when the subject is not in the directory."""
+    if not entries:
+        return None
+    newest = _content(entries[-1])
+    return Profile(name=newest.name, industry_code=newest.industry_code, city_code=newest.city_code, size=newest.size)
+
+
+def claims(subject_id: UUID, entries: Sequence[Submission]) -> list[Claim]:
+    """List what a subject claims to own.
+
+    An entry is the state from its effective date on: what it says of later days holds until the next entry, and only the
+    first entry also speaks of the days before it. The past is mended by correcting the entry that was wrong about it.
+    """
+    found = []
+    for place, entry in enumerate(entries):
+        speaks_from = date.min if place == 0 else _content(entry).effective_date
+        speaks_until = _content(entries[place + 1]).effective_date if place + 1 < len(entries) else None
+        for facility in _content(entry).facilities:
+            start = max(facility.owned_from, speaks_from)
+            ends = [end for end in (facility.owned_until, speaks_until) if end is not None]
+            until = min(ends) if ends else None
+            if until is None or start < until:
+                found.append(
+                    Claim(
+                        subject_id=subject_id,
+                        facility_number=facility.facility_number,
+                        owned_from=facility.owned_from,
+                        start=start,
+                        until=until,
+                        entry=entry,
+                    )
+                )
+    return found
+
+
+class Register:
+    """Who owns which facility when, from the claims of every subject concerned."""
+
+    def __init__(self, *, subject_id: UUID, province: str, all_claims: Iterable[Claim]) -> None:
+        self._subject_id = subject_id
+        self._province = province
+        self._claims: dict[str, list[Claim]] = defaultdict(list)
+        self._own: list[Claim] = []
+        self._known: dict[tuple[str, date, date], Facility] = {}
+        for claim in all_claims:
+            self._claims[claim.facility_number].append(claim)
+            if claim.subject_id == subject_id:
+                self._own.append(claim)
+
+    def facility(self, number: str, period: Period) -> Facility:
+        """Find the facility that figures of the subject with this number and period belong to."""
+        key = (number, period.start, period.end)
+        if (known := self._known.get(key)) is None:
+            known = self._known[key] = self._numbered(number, period) if number else self._unnumbered(period)
+        return known
+
+    def claims_on(self, number: str) -> list[Claim]:
+        """List every claim on a number, in the order of the days."""
+        return sorted(self._claims.get(number, ()), key=lambda claim: (claim.start, str(claim.subject_id)))
+
+    def numbers(self) -> list[str]:
+        """List the numbers that the subject itself claims, sorted."""
+        return sorted({claim.facility_number for claim in self._own})
+
+    def _numbered(self, number: str, period: Period) -> Facility:
+        owner = self._owner(number, period)
+        if owner is None:
+            return Facility(facility_id=self._of_subject(number), number=number, standing=Standing.UNREGISTERED)
+        registered = derived_id("facility", province=self._province, facility_number=number)
+        if len(owner) > 1:
+            return Facility(facility_id=registered, number=number, standing=Standing.CONTESTED)
+        standing = Standing.OWN if self._subject_id in owner else Standing.OF_ANOTHER
+        return Facility(facility_id=registered, number=number, standing=standing)
+
+    def _unnumbered(self, period: Period) -> Facility:
+        """An empty number means the subject's only facility: the one it owns in the period, if it is one."""
+        own = sorted({claim.facility_number for claim in self._own if _owned_days_end(claim, period) is not None})
+        if len(own) == 1:
+            return self._numbered(own[0], period)
+        standing = Standing.UNNUMBERED_OF_SEVERAL if own else Standing.UNNUMBERED
+        return Facility(facility_id=self._of_subject(""), number="", standing=standing)
+
+    def _owner(self, number: str, period: Period) -> set[UUID] | None:
+        """Find the owner for a period: of its last day on which anybody owns the facility; of two, the one who took it over later.
+
+        The period of a transfer counts whole on the account of the new owner, so that it counts once. Two claims from the
+        same day are equally good, and none is picked.
+        """
+        ends = [(end, claim) for claim in self._claims.get(number, ()) if (end := _owned_days_end(claim, period)) is not None]
+        if not ends:
+            return None
+        last = max(end for end, _ in ends)
+        holding = [claim for end, claim in ends if end == last]
+        latest = max(claim.owned_from for claim in holding)
+        return {claim.subject_id for claim in holding if claim.owned_from == latest}
+
+    def _of_subject(self, number: str) -> UUID:
+        return derived_id("unregistered-facility", subject_id=self._subject_id, facility_number=number)
+
+
+def _owned_days_end(claim: Claim, period: Period) -> date | None:
+    """Give the last day of the period that the claim covers, or None when it covers none."""
+    end = period.end if claim.until is None else min(claim.until, period.end)
+    return end - timedelta(days=1) if max(claim.start, period.start) < end else None
+
+
+def _content(entry: Submission) -> RegistryEntry:
+    assert isinstance(entry.content, RegistryEntry)
+    return entry.content

@@ -1,0 +1,198 @@
+"""Turns the figures that count into emissions: by the activity method of the subject's industry, or as reported.
+
+Where an activity method posted anything, a reported figure for the same facility, scope and days is left out and compared.
+Amounts are rounded once, here, to the scale of postings.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from services.collector.domain.coverage import Coverage, lies_within, same_days_overlap
+from services.collector.domain.directory import Profile
+from services.collector.domain.method import Factor, FactorGap, MethodKind, MethodPack
+from services.collector.domain.posting import AMOUNT_SCALE, Posting
+from services.collector.domain.quantity import DATA_QUALITY_WORST, Figure, Measure, ProviderFigure, Quantity, Resolution, cover_exactly
+from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
+from services.collector.domain.submission import FuelUse, Kind
+from services.common.amounts import quantise
+from services.common.civil_time import Period
+
+# A quarter of the world's yearly emissions: more than this on one line is never a fact about one subject.
+POSTED_TCO2E_MAX = Decimal(10) ** 10
+ELECTRICITY_CARRIER = "electricity"
+GRID_FACTOR_KEY = "grid_electricity"
+SCOPE_OF_REPORTED = {Measure.SCOPE_1: 1, Measure.SCOPE_2: 2}
+KIND_OF_ACTIVITY = {Measure.FUEL_USE: Kind.FUEL_USE, Measure.ELECTRICITY_USE: Kind.ELECTRICITY_USE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book:
+    """What the bureau accounts by: its methods and its catalogue of recognised technologies."""
+
+    packs: tuple[MethodPack, ...]
+    recognised_everywhere: frozenset[str]
+    recognised_by_industry: Mapping[str, frozenset[str]]
+
+    def recognises(self, technology_code: str, industry_code: str) -> bool:
+        """Tell whether investment in a technology counts as reduction investment in an industry."""
+        in_industry = self.recognised_by_industry.get(industry_code, frozenset())
+        return technology_code in self.recognised_everywhere or technology_code in in_industry
+
+
+class Computation:
+    """Computes the emissions of one subject, resolution by resolution: every activity first, then what was reported."""
+
+    def __init__(self, *, book: Book, profile: Profile | None) -> None:
+        self.postings: list[Posting] = []
+        self.remarks: list[Remark] = []
+        self.comparisons: list[Comparison] = []
+        self._book = book
+        self._industry = profile.industry_code if profile is not None else ""
+        self._region = profile.city_code if profile is not None else ""
+        self._computed: dict[tuple[UUID, int], list[Posting]] = defaultdict(list)
+        self._packs: dict[tuple[MethodKind, date, date], list[MethodPack]] = {}
+        self._factors: dict[tuple[str, str, str, date, date], Factor | FactorGap] = {}
+
+    def post_activity(self, resolution: Resolution) -> None:
+        """Compute the emissions of what was burnt or bought, where an activity method holds for the subject's industry."""
+        quantity = resolution.quantity
+        kind = KIND_OF_ACTIVITY[quantity.measure]
+        measured_elsewhere = _measured_by_period(resolution) if kind is Kind.FUEL_USE else {}
+        for figure in resolution.chosen:
+            pack = self._pack(MethodKind.ACTIVITY, quantity, figure)
+            formula = pack.formula(kind) if pack is not None else None
+            if pack is None or formula is None:
+                continue
+            factor = self._factor(pack, quantity, figure.period)
+            if isinstance(factor, FactorGap):
+                self.remarks.append(remark_on(figure, quantity, Unposted.FACTOR_GAP, detail=quantity.name(), gap=factor))
+                continue
+            elsewhere = measured_elsewhere.get((figure.period.start, figure.period.end))
+            amount = Decimal(0)
+            evidence = [one.submission.submission_id for one in figure.figures]
+            for one in figure.figures:
+                measured = _measured(one)
+                if elsewhere is not None and (more := {**_measured(elsewhere), **measured}) != measured:
+                    measured = more
+                    evidence.append(elsewhere.submission.submission_id)
+                amount += pack.emissions_tco2e(formula, quantity=one.amount, factor=factor, measured=measured)
+            if amount > POSTED_TCO2E_MAX:
+                self.remarks.append(remark_on(figure, quantity, Unposted.BEYOND_LIMIT))
+                continue
+            posting = Posting(
+                facility_id=quantity.facility_id,
+                period=figure.period,
+                scope=formula.scope,
+                energy_carrier=quantity.code or ELECTRICITY_CARRIER,
+                amount_tco2e=quantise(amount, AMOUNT_SCALE),
+                method_code=pack.method_code,
+                factor_codes=(factor.code,),
+                evidence=tuple(sorted(set(evidence))),
+                data_quality=min(DATA_QUALITY_WORST, figure.data_quality + factor.quality_step),
+                standard_uncertainty_percent=pack.uncertainty_percent(data_quality=figure.data_quality, factor=factor),
+            )
+            self.postings.append(posting)
+            self._computed[posting.facility_id, posting.scope].append(posting)
+
+    def post_as_reported(self, resolution: Resolution) -> None:
+        """Take over reported emissions where no activity method posted anything for the same facility, scope and days."""
+        quantity = resolution.quantity
+        scope = SCOPE_OF_REPORTED[quantity.measure]
+        computed = self._computed.get((quantity.facility_id, scope), [])
+        covered = Coverage(posting.period for posting in computed)
+        for figure in resolution.chosen:
+            if covered.overlaps(figure.period):
+                self._compare(quantity, figure, computed)
+            elif (pack := self._pack(MethodKind.AS_REPORTED, quantity, figure)) is not None:
+                for carrier, figures in self._by_carrier(quantity, figure).items():
+                    self._post_reported(pack, quantity, figure, scope=scope, carrier=carrier, figures=figures)
+
+    def _post_reported(
+        self, pack: MethodPack, quantity: Quantity, figure: ProviderFigure, *, scope: int, carrier: str, figures: Sequence[Figure]
+    ) -> None:
+        amount = sum((one.amount for one in figures), Decimal(0))
+        if amount > POSTED_TCO2E_MAX:
+            self.remarks.append(remark_on(figure, quantity, Unposted.BEYOND_LIMIT))
+            return
+        quality = max(one.data_quality for one in figures)
+        self.postings.append(
+            Posting(
+                facility_id=quantity.facility_id,
+                period=figure.period,
+                scope=scope,
+                energy_carrier=carrier,
+                amount_tco2e=quantise(amount, AMOUNT_SCALE),
+                method_code=pack.method_code,
+                factor_codes=(),
+                evidence=tuple(sorted(one.submission.submission_id for one in figures)),
+                data_quality=quality,
+                standard_uncertainty_percent=pack.uncertainty_percent(data_quality=quality, factor=None),
+            )
+        )
+
+    def _compare(self, quantity: Quantity, figure: ProviderFigure, computed: Iterable[Posting]) -> None:
+        """Leave a reported figure out, and compare it when the computed ones cover exactly its days."""
+        self.remarks.append(remark_on(figure, quantity, Unposted.ACTIVITY_COVERS))
+        touching = [posting for posting in computed if same_days_overlap(posting.period, figure.period)]
+        all_within = all(lies_within(posting.period, figure.period) for posting in touching)
+        if all_within and cover_exactly([posting.period for posting in touching], figure.period):
+            total = sum((posting.amount_tco2e for posting in touching), Decimal(0))
+            self.comparisons.append(Comparison(reported=figure, quantity=quantity, computed_tco2e=total))
+
+    def _by_carrier(self, quantity: Quantity, figure: ProviderFigure) -> dict[str, list[Figure]]:
+        """Group by energy carrier; what is not split is left out where the provider also splits: it is the total of the parts."""
+        parts: dict[str, list[Figure]] = defaultdict(list)
+        for one in figure.figures:
+            parts[one.part].append(one)
+        if len(parts) > 1 and "" in parts:
+            evidence = tuple(one.submission for one in parts.pop(""))
+            self.remarks.append(Remark(reason=Unposted.TOTAL_BESIDE_PARTS, evidence=evidence, period=figure.period, quantity=quantity))
+        return parts
+
+    def _pack(self, kind: MethodKind, quantity: Quantity, figure: ProviderFigure) -> MethodPack | None:
+        """Find the one method of this kind that holds for the subject and period; of two, neither is used."""
+        period = figure.period
+        key = (kind, period.start, period.end)
+        if (holding := self._packs.get(key)) is None:
+            holding = [pack for pack in self._book.packs if pack.kind is kind and pack.applies_to(self._industry, period)]
+            self._packs[key] = holding
+        if len(holding) > 1:
+            names = ", ".join(sorted(pack.method_code for pack in holding))
+            self.remarks.append(remark_on(figure, quantity, Unposted.METHODS_AMBIGUOUS, detail=names))
+        return holding[0] if len(holding) == 1 else None
+
+    def _factor(self, pack: MethodPack, quantity: Quantity, period: Period) -> Factor | FactorGap:
+        key = quantity.code or GRID_FACTOR_KEY
+        known = (pack.method_code, key, quantity.unit, period.start, period.end)
+        if (found := self._factors.get(known)) is None:
+            found = self._factors[known] = pack.factor(key=key, unit=quantity.unit, region=self._region, period=period)
+        return found
+
+
+def _measured(figure: Figure) -> dict[str, Decimal]:
+    """Give the fuel parameters that the provider measured, by the name of their term."""
+    content = figure.submission.content
+    measured: dict[str, Decimal] = {}
+    if isinstance(content, FuelUse):
+        if content.ncv_gj_per_unit is not None:
+            measured["ncv_gj_per_unit"] = content.ncv_gj_per_unit
+        if content.carbon_content_tc_per_gj is not None:
+            measured["carbon_content_tc_per_gj"] = content.carbon_content_tc_per_gj
+    return measured
+
+
+def _measured_by_period(resolution: Resolution) -> dict[tuple[date, date], Figure]:
+    """Find what providers that were passed over measured of the fuel itself: an invoice knows the tonnes, the plant the heat.
+
+    Only single records count: several records of one period may speak of different loads.
+    """
+    found: dict[tuple[date, date], Figure] = {}
+    for passed in resolution.passed_over:
+        figure = passed.figure
+        if len(figure.figures) == 1 and _measured(figure.figures[0]):
+            found.setdefault((figure.period.start, figure.period.end), figure.figures[0])
+    return found

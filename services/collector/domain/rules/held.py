@@ -1,0 +1,23 @@
+"""The rules that need to know what is already held under a record's business key."""
+
+from collections.abc import Callable
+
+from services.collector.domain.finding import Severity
+from services.collector.domain.rules.rule import rule
+
+HeldCheck = Callable[[bytes, bytes], str | None]
+
+
+@rule(
+    rule_id="FORM_KEY_CONFLICT",
+    severity=Severity.SEVERE,
+    rationale="A submission is immutable: two different statements under one key would make the account depend on which came first.",
+    source="DECISIONS, identity",
+    innocent_explanation="A correction was sent without counting record_revision up, or the JSON of the same record was written anew.",
+    what_to_do="Send the changed record with the next record_revision.",
+)
+def key_conflict(held_sha256: bytes, arrived_sha256: bytes) -> str | None:
+    """Say that the key is taken by other bytes; the same bytes are a duplicate, which is no finding."""
+    if held_sha256 == arrived_sha256:
+        return None
+    return "record_number and record_revision already stand for other bytes of this kind"

@@ -1,0 +1,296 @@
+"""The plausibility rules: what is hard to believe of an account. They never reject; a finding is told and stands on the account.
+
+Limits are this bureau's own where no source is named, and marked so: they say when to ask, not what is true.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import groupby
+
+from services.collector.domain.account import AccountView
+from services.collector.domain.coverage import Coverage
+from services.collector.domain.finding import Severity, Suspicion
+from services.collector.domain.quantity import Measure, ProviderFigure, relative_difference
+from services.collector.domain.rules.rule import rule
+from services.collector.domain.submission import FuelUse
+
+DIFFERENCE_MAX = Decimal("0.10")
+REPEATED_PERIODS_MIN = 3
+REPEATED_AMOUNT_MIN = Decimal(100)
+ROUND_FIGURES_MIN = 6
+ROUND_SHARE_MIN = Decimal("0.8")
+ROUND_AMOUNT_MIN = Decimal(10_000)
+ROUND_STEP = Decimal(1_000)
+
+# (lowest, highest) believable intensity in tCO2e per unit of product, by product and route; ours, set wide around typical values.
+INTENSITY_RANGE = {
+    ("electricity", "coal"): (Decimal("0.5"), Decimal("1.7")),
+    ("electricity", "black_coal"): (Decimal("0.5"), Decimal("1.3")),
+    ("electricity", "brown_coal"): (Decimal("0.8"), Decimal("1.7")),
+    ("electricity", "gas"): (Decimal("0.3"), Decimal("1.5")),
+    ("electricity", "natural_gas"): (Decimal("0.3"), Decimal("1.5")),
+    ("electricity", "diesel"): (Decimal("0.4"), Decimal("2")),
+    ("electricity", "wind"): (Decimal(0), Decimal("0.3")),
+    ("electricity", "solar"): (Decimal(0), Decimal("0.3")),
+    ("electricity", "hydro"): (Decimal(0), Decimal("0.3")),
+    ("crude_steel", "bf_bof"): (Decimal("0.8"), Decimal("4")),
+    ("crude_steel", "eaf"): (Decimal("0.05"), Decimal("2")),
+    ("coke", ""): (Decimal("0.02"), Decimal("2")),
+}
+# (lowest, highest) believable measured parameters of fuels: GJ per unit and tC/GJ; around the defaults of the guideline.
+MEASURED_RANGE = {
+    "coal": ((Decimal(10), Decimal(33)), (Decimal("0.022"), Decimal("0.036"))),
+    "natural_gas": ((Decimal(300), Decimal(450)), (Decimal("0.014"), Decimal("0.017"))),
+    "diesel": ((Decimal(40), Decimal(45)), (Decimal("0.019"), Decimal("0.0215"))),
+    "fuel_oil": ((Decimal(38), Decimal(44)), (Decimal("0.0195"), Decimal("0.0225"))),
+}
+
+
+# ---- Between providers ----
+
+
+@rule(
+    rule_id="PROVIDERS_DIFFER",
+    severity=Severity.WARNING,
+    rationale="Two providers that state the same quantity more than 10 % apart cannot both be right.",
+    source="BUREAU 5.6; the limit of 10 % is ours",
+    innocent_explanation="Meter reading days and invoice days differ; a stock was built up or used.",
+    what_to_do="Compare meter, invoice and records of the plant; send a correction if yours is wrong.",
+)
+def providers_differ(view: AccountView) -> Iterator[Suspicion]:
+    for resolution in view.resolutions:
+        for passed in resolution.passed_over:
+            if passed.comparable and (difference := passed.difference()) > DIFFERENCE_MAX:
+                evidence = [*passed.figure.evidence(), *(one for figure in passed.instead for one in figure.evidence())]
+                yield Suspicion(
+                    message=f"{resolution.quantity.name()}: two authorised providers differ by {_percent(difference)}",
+                    evidence=tuple(evidence),
+                    period=passed.figure.period,
+                    facility_id=resolution.quantity.facility_id,
+                    about=resolution.quantity.name(),
+                )
+
+
+@rule(
+    rule_id="REPORTED_DIFFERS_FROM_ACTIVITY",
+    severity=Severity.WARNING,
+    rationale="Reported emissions must follow from the fuel that was burnt and the electricity that was bought.",
+    source="GB/T 32151.1; the limit of 10 % is ours",
+    innocent_explanation="Measured carbon content was used for the report and not sent with the fuel.",
+    what_to_do="Send measured NCV and carbon content with the fuel, or correct the report.",
+)
+def reported_differs_from_activity(view: AccountView) -> Iterator[Suspicion]:
+    for one in view.comparisons:
+        difference = relative_difference(one.reported.amount, one.computed_tco2e)
+        if difference > DIFFERENCE_MAX:
+            yield Suspicion(
+                message=f"{one.quantity.measure} differs by {_percent(difference)} from what follows from activity data",
+                evidence=one.reported.evidence(),
+                period=one.reported.period,
+                facility_id=one.quantity.facility_id,
+                about=one.quantity.name(),
+            )
+
+
+# ---- Between quantities ----
+
+
+@rule(
+    rule_id="OUTPUT_WITHOUT_ENERGY",
+    severity=Severity.WARNING,
+    rationale="Nothing is made without energy; output for which neither energy nor emissions are reported hides one of the two.",
+    source="BUREAU 5.6: falsification patterns",
+    innocent_explanation="Energy is reported later, or for a facility without number.",
+    what_to_do="Send the energy use or the emissions of the period.",
+    rests_on_absence=True,
+)
+def output_without_energy(view: AccountView) -> Iterator[Suspicion]:
+    behind = (Measure.ELECTRICITY_USE, Measure.FUEL_USE, Measure.SCOPE_1, Measure.SCOPE_2)
+    seen = Coverage(figure.period for one in view.resolutions if one.quantity.measure in behind for figure in one.all_figures())
+    for line in view.outputs:
+        if line.amount > 0 and not seen.overlaps(line.period):
+            yield Suspicion(
+                message=f"output of {line.product_code} without any energy or emissions in the period",
+                period=line.period,
+                facility_id=line.facility_id,
+                about=f"{line.product_code}/{line.process_route}",
+            )
+
+
+@rule(
+    rule_id="EMISSIONS_WITHOUT_OUTPUT",
+    severity=Severity.WARNING,
+    rationale="Emissions of a year in which nothing was made have no intensity and no place among peers.",
+    source="BUREAU 5.6; the Clean Energy Regulator's facility data have such rows",
+    innocent_explanation="The plant was built, mothballed or held in reserve; or the output is reported by someone else.",
+    what_to_do="Send the output of the year, 0 if there was none, or explain.",
+    rests_on_absence=True,
+)
+def emissions_without_output(view: AccountView) -> Iterator[Suspicion]:
+    for year in view.annual_figures:
+        if year.scope1_tco2e + year.scope2_tco2e > 0 and not year.output_amount:
+            yield Suspicion(message="emissions in a window without output", period=year.period)
+
+
+@rule(
+    rule_id="INTENSITY_OUT_OF_RANGE",
+    severity=Severity.WARNING,
+    rationale="Physics bounds what a unit of product can emit on its route: wind above 0.3 t/MWh does not come from wind.",
+    source="this bureau, around typical intensities of the technologies",
+    innocent_explanation="The plant hardly ran; it has an auxiliary boiler or diesel set; it also delivers heat.",
+    what_to_do="Check units, energy source and output; explain if they are right.",
+)
+def intensity_out_of_range(view: AccountView) -> Iterator[Suspicion]:
+    for year in view.annual_figures:
+        route = year.process_route.casefold().replace(" ", "_")
+        limits = INTENSITY_RANGE.get((year.product_code, route))
+        intensity = year.intensity_tco2e_per_unit
+        # A year in which months are missing on either side says nothing about the plant.
+        if limits is None or intensity is None or not year.output_complete:
+            continue
+        if not limits[0] <= intensity <= limits[1]:
+            side = "below" if intensity < limits[0] else "above"
+            limit = limits[0] if intensity < limits[0] else limits[1]
+            yield Suspicion(
+                message=f"intensity of {year.product_code} by {route or 'any route'} is {side} {limit} tCO2e per {year.output_unit}",
+                period=year.period,
+                about=side,
+            )
+
+
+@rule(
+    rule_id="MEASURED_PARAMETER_OUT_OF_RANGE",
+    severity=Severity.WARNING,
+    rationale="A measured calorific value or carbon content far from any fuel of the name moves emissions by the same share.",
+    source="this bureau, around the defaults of 企业温室气体排放核算与报告指南 发电设施",
+    innocent_explanation="The value was stated in kcal/kg, or on another basis (dry, as received).",
+    what_to_do="State GJ per unit and tC/GJ on the basis as received.",
+)
+def measured_parameter_out_of_range(view: AccountView) -> Iterator[Suspicion]:
+    for submission in view.effective:
+        content = submission.content
+        if not isinstance(content, FuelUse) or content.fuel_code not in MEASURED_RANGE:
+            continue
+        measured = (content.ncv_gj_per_unit, content.carbon_content_tc_per_gj)
+        names = ("ncv_gj_per_unit", "carbon_content_tc_per_gj")
+        for name, value, (low, high) in zip(names, measured, MEASURED_RANGE[content.fuel_code], strict=True):
+            if value is not None and not low <= value <= high:
+                message = f"{name} of {content.fuel_code} is not between {low} and {high}"
+                yield Suspicion(message=message, evidence=(submission,), period=submission.period, about=name)
+
+
+@rule(
+    rule_id="INVESTMENT_ABOVE_EXPENDITURE",
+    severity=Severity.WARNING,
+    rationale="A part of capital expenditure cannot be larger than the whole; the share would pass 100 %.",
+    source="carbonbureau.intake.v1.TransitionInvestment",
+    innocent_explanation="One figure is in yuan, the other in 10,000 yuan; or the two speak of different periods.",
+    what_to_do="Send both in yuan for the same period.",
+)
+def investment_above_expenditure(view: AccountView) -> Iterator[Suspicion]:
+    for line in view.investments:
+        if line.amount_yuan > line.total_capital_expenditure_yuan:
+            message = f"investment in {line.technology_code} is larger than all capital expenditure of the period"
+            yield Suspicion(message=message, evidence=line.evidence, period=line.period, about=line.technology_code)
+
+
+@rule(
+    rule_id="TECHNOLOGY_NOT_RECOGNISED",
+    severity=Severity.NOTICE,
+    rationale="Only recognised reduction technologies count in the investment share; an air-pollutant retrofit is no carbon measure.",
+    source="domain/recognised_technologies.toml",
+    innocent_explanation="The technology is known under another code or not yet in the catalogue.",
+    what_to_do="Use the code of the catalogue, or propose the technology for it.",
+)
+def technology_not_recognised(view: AccountView) -> Iterator[Suspicion]:
+    if view.profile is None:
+        return
+    for technology in sorted({line.technology_code for line in view.investments if not line.recognised}):
+        yield Suspicion(message=f"{technology} is not a recognised reduction technology of the subject's industry", about=technology)
+
+
+# ---- Within one provider's figures ----
+
+
+@rule(
+    rule_id="FIGURE_REPEATED",
+    severity=Severity.WARNING,
+    rationale="A measured quantity is never the same to the last digit in three periods running: such figures are copied.",
+    source="BUREAU 5.6: copied periods, frozen readings",
+    innocent_explanation="A minimum quantity is invoiced; the period's share of a yearly figure was reported.",
+    what_to_do="Send the figures of each period, or state that they are shares of a year.",
+)
+def figure_repeated(view: AccountView) -> Iterator[Suspicion]:
+    for name, series in _series(view):
+        for amount, run in groupby(series, key=lambda figure: figure.amount):
+            copies = list(run)
+            if amount >= REPEATED_AMOUNT_MIN and len(copies) >= REPEATED_PERIODS_MIN:
+                first = copies[0]
+                yield Suspicion(
+                    message=f"{name}: the same figure in {REPEATED_PERIODS_MIN} or more periods running, from {first.period.start}",
+                    evidence=first.evidence(),
+                    period=first.period,
+                    about=name,
+                )
+
+
+@rule(
+    rule_id="ROUND_NUMBERS",
+    severity=Severity.NOTICE,
+    rationale="Meters and scales do not read in thousands; figures that always do are estimates.",
+    source="BUREAU 5.6: round numbers; six figures and 80 % are ours",
+    innocent_explanation="The provider rounds on purpose, or its system keeps only thousands.",
+    what_to_do="Send figures as they were measured, or state the basis as declared.",
+)
+def round_numbers(view: AccountView) -> Iterator[Suspicion]:
+    for name, series in _series(view):
+        large = [figure for figure in series if figure.amount >= ROUND_AMOUNT_MIN]
+        if len(large) < ROUND_FIGURES_MIN:
+            continue
+        round_ones = [figure for figure in large if figure.amount % ROUND_STEP == 0]
+        if len(round_ones) >= ROUND_SHARE_MIN * len(large):
+            yield Suspicion(message=f"{name}: most figures are whole thousands", evidence=round_ones[0].evidence(), about=name)
+
+
+@rule(
+    rule_id="QUANTITY_STATED_TWICE",
+    severity=Severity.WARNING,
+    rationale="The same amount of the same quantity and period under two record numbers is more likely one record sent twice.",
+    source="this bureau",
+    innocent_explanation="Two equal invoices, or two equal meters.",
+    what_to_do="Correct one of the two to 0 if it stands for the same thing.",
+)
+def quantity_stated_twice(view: AccountView) -> Iterator[Suspicion]:
+    for resolution in view.resolutions:
+        for figure in resolution.all_figures():
+            if len(figure.figures) == 1:
+                continue
+            same = defaultdict(list)
+            for one in figure.figures:
+                same[one.part, one.amount].append(one.submission)
+            for (part, amount), submissions in same.items():
+                if amount > 0 and len(submissions) > 1:
+                    yield Suspicion(
+                        message=f"{resolution.quantity.name()}: the same amount under more than one record number; all are counted",
+                        evidence=tuple(submissions),
+                        period=figure.period,
+                        facility_id=resolution.quantity.facility_id,
+                        about=f"{resolution.quantity.name()}/{part}",
+                    )
+
+
+def _series(view: AccountView) -> Iterator[tuple[str, Sequence[ProviderFigure]]]:
+    """Give each provider's figures of each quantity that is measured, in the order of the periods. Money may well be round."""
+    for resolution in view.resolutions:
+        if resolution.quantity.measure is Measure.INVESTMENT:
+            continue
+        for _, figures in groupby(resolution.all_figures(), key=lambda figure: figure.provider_code):
+            series = list(figures)
+            if len(series) >= REPEATED_PERIODS_MIN:
+                yield resolution.quantity.name(), series
+
+
+def _percent(share: Decimal) -> str:
+    """Show a difference without decimals; what is more than tenfold is only called so."""
+    return f"{round(share * 100)} %" if share < 10 else "more than 1000 %"

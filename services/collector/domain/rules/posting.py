@@ -1,0 +1,198 @@
+"""The account rules about what could not be posted, or only instead of something else. They never reject."""
+
+from collections.abc import Iterator
+
+from services.collector.domain.account import AccountView
+from services.collector.domain.finding import Severity, Suspicion
+from services.collector.domain.method import FactorGap
+from services.collector.domain.remark import Remark, Unposted
+from services.collector.domain.rules.rule import rule
+from services.collector.domain.statement import LINES_MAX, is_limited
+
+
+@rule(
+    rule_id="CORRECTION_PARKED",
+    severity=Severity.NOTICE,
+    rationale="A correction counts when all revisions before it are there: else nobody knows what it corrects.",
+    source="DECISIONS, identity",
+    innocent_explanation="The original comes by another way and is late.",
+    what_to_do="Send the missing revision.",
+    rests_on_absence=True,
+)
+def correction_parked(view: AccountView) -> Iterator[Suspicion]:
+    for submission in view.parked:
+        yield Suspicion(message="the correction waits for a revision before it", evidence=(submission,), period=submission.period)
+
+
+@rule(
+    rule_id="FUEL_UNKNOWN",
+    severity=Severity.WARNING,
+    rationale="A fuel that the method does not know has no factor; a similar one is never taken in its place.",
+    source="GB/T 32151.1; method file of the subject's industry",
+    innocent_explanation="The fuel is known under another code.",
+    what_to_do="Use the code of the method, or have the fuel added to it with a source.",
+)
+def fuel_unknown(view: AccountView) -> Iterator[Suspicion]:
+    return _gaps(view, FactorGap.UNKNOWN_KEY, "is not known to the method; nothing is posted for it")
+
+
+@rule(
+    rule_id="FUEL_UNIT",
+    severity=Severity.WARNING,
+    rationale="Tonnes and cubic metres of a fuel cannot be turned into each other without its density, which nobody stated.",
+    source="GB/T 32151.1; method file of the subject's industry",
+    innocent_explanation="Liquefied gas is weighed, piped gas is metered.",
+    what_to_do="Send the quantity in the unit of the method.",
+)
+def fuel_unit(view: AccountView) -> Iterator[Suspicion]:
+    return _gaps(view, FactorGap.OTHER_UNIT, "is stated in another unit than the method's; nothing is posted for it")
+
+
+@rule(
+    rule_id="FACTOR_MISSING",
+    severity=Severity.WARNING,
+    rationale="A factor of another year or region would be a guess that looks like a figure.",
+    source="BUREAU, complaints: factors are never picked silently",
+    innocent_explanation="The factor of the year is not announced yet, or the period lies across two factors.",
+    what_to_do="Report shorter periods; the bureau adds the factor when it is announced.",
+)
+def factor_missing(view: AccountView) -> Iterator[Suspicion]:
+    return _gaps(view, FactorGap.MISSING, "has no factor for the whole period and region; nothing is posted for it")
+
+
+@rule(
+    rule_id="FACTOR_AMBIGUOUS",
+    severity=Severity.SEVERE,
+    rationale="Two factors for one day: whichever is picked, the other could have been.",
+    source="BUREAU, complaints: two factors with one date",
+    innocent_explanation="None: the bureau's method file is at fault.",
+    what_to_do="The bureau mends the method file.",
+)
+def factor_ambiguous(view: AccountView) -> Iterator[Suspicion]:
+    return _gaps(view, FactorGap.AMBIGUOUS, "has more than one factor for the period; nothing is posted for it")
+
+
+@rule(
+    rule_id="METHODS_AMBIGUOUS",
+    severity=Severity.SEVERE,
+    rationale="Two methods for one industry and day: whichever is picked, the other could have been.",
+    source="ARCHITECTURE, accounting methods",
+    innocent_explanation="None: the bureau's method files are at fault.",
+    what_to_do="The bureau ends one method on the day on which the other begins.",
+)
+def methods_ambiguous(view: AccountView) -> Iterator[Suspicion]:
+    for remark in _remarks(view, Unposted.METHODS_AMBIGUOUS):
+        yield _suspicion(remark, f"more than one method holds: {remark.detail}; nothing is posted")
+
+
+@rule(
+    rule_id="REPORTED_NOT_POSTED",
+    severity=Severity.NOTICE,
+    rationale="Emissions computed from fuel and electricity stand on the account; the reported figure is compared and not added.",
+    source="GB/T 32151.1: calculation from activity data",
+    innocent_explanation="This is the rule, not an irregularity.",
+    what_to_do="Nothing.",
+)
+def reported_not_posted(view: AccountView) -> Iterator[Suspicion]:
+    found = {(remark.quantity.facility_id, remark.quantity.measure) for remark in _remarks(view, Unposted.ACTIVITY_COVERS)}
+    for facility_id, measure in sorted(found):
+        message = f"{measure} is not posted where fuel or electricity was accounted for the same days"
+        yield Suspicion(message=message, facility_id=facility_id, about=measure)
+
+
+@rule(
+    rule_id="REPORTED_PARTLY_COVERED",
+    severity=Severity.WARNING,
+    rationale="A reported figure of which activity data cover some days can be neither posted beside them nor compared with them.",
+    source="this bureau",
+    innocent_explanation="Activity data are reported by the month and the newest are still on their way.",
+    what_to_do="Send the activity data of the remaining days.",
+    rests_on_absence=True,
+)
+def reported_partly_covered(view: AccountView) -> Iterator[Suspicion]:
+    compared = {(one.quantity, one.reported.period, one.reported.provider_code) for one in view.comparisons}
+    for remark in _remarks(view, Unposted.ACTIVITY_COVERS):
+        if (remark.quantity, remark.period, remark.evidence[0].provider_code) not in compared:
+            yield _suspicion(remark, f"{remark.quantity.measure}: activity data cover only some days of the period; not posted")
+
+
+@rule(
+    rule_id="OVERLAP_NOT_POSTED",
+    severity=Severity.NOTICE,
+    rationale="Figures that share some days but not all can be neither added nor compared.",
+    source="this bureau, until figures are reconciled",
+    innocent_explanation="One provider reports by the quarter, another by the month.",
+    what_to_do="Report by calendar month.",
+    rests_on_absence=True,
+)
+def overlap_not_posted(view: AccountView) -> Iterator[Suspicion]:
+    for resolution in view.resolutions:
+        for passed in resolution.passed_over:
+            if not passed.comparable:
+                yield Suspicion(
+                    message=f"{resolution.quantity.name()}: the period shares only some days with figures of better quality; not counted",
+                    evidence=passed.figure.evidence(),
+                    period=passed.figure.period,
+                    facility_id=resolution.quantity.facility_id,
+                    about=resolution.quantity.name(),
+                )
+
+
+@rule(
+    rule_id="TOTAL_NOT_POSTED",
+    severity=Severity.NOTICE,
+    rationale="A total beside its parts, or for the whole subject beside its facilities, would count twice.",
+    source="this bureau",
+    innocent_explanation="The provider sends the total for convenience.",
+    what_to_do="Send either the total or the parts.",
+)
+def total_not_posted(view: AccountView) -> Iterator[Suspicion]:
+    for reason in (Unposted.TOTAL_BESIDE_PARTS, Unposted.TOTAL_BESIDE_FACILITIES):
+        for remark in _remarks(view, reason):
+            yield _suspicion(remark, f"{remark.quantity.name()}: {reason.value}; not posted")
+
+
+@rule(
+    rule_id="FIGURE_BEYOND_LIMIT",
+    severity=Severity.SEVERE,
+    rationale="A quarter of the world's yearly emissions on one line is no fact about one subject and would drown all others.",
+    source="this bureau: 10^10 tCO2e",
+    innocent_explanation="Kilograms were sent as tonnes.",
+    what_to_do="Send a correction with the right unit.",
+)
+def figure_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
+    for remark in _remarks(view, Unposted.BEYOND_LIMIT):
+        yield _suspicion(remark, f"{remark.quantity.name()}: more than 10^10 tCO2e; not posted")
+
+
+@rule(
+    rule_id="STATEMENT_LIMITED",
+    severity=Severity.NOTICE,
+    rationale="A statement that leaves lines out must say so; totals are of everything, but single old lines are not shown.",
+    source="this bureau: the statement travels in one event",
+    innocent_explanation="A subject with very many facilities, or decades of monthly figures.",
+    what_to_do="Nothing; the postings of all periods stay on the account.",
+)
+def statement_limited(view: AccountView) -> Iterator[Suspicion]:
+    if is_limited(view):
+        yield Suspicion(message=f"the statement shows the newest {LINES_MAX} lines of each sort")
+
+
+def _remarks(view: AccountView, reason: Unposted) -> Iterator[Remark]:
+    return (remark for remark in view.remarks if remark.reason is reason)
+
+
+def _gaps(view: AccountView, gap: FactorGap, says: str) -> Iterator[Suspicion]:
+    for remark in _remarks(view, Unposted.FACTOR_GAP):
+        if remark.gap is gap:
+            yield _suspicion(remark, f"{remark.quantity.name()} {says}")
+
+
+def _suspicion(remark: Remark, message: str) -> Suspicion:
+    return Suspicion(
+        message=message,
+        evidence=remark.evidence,
+        period=remark.period,
+        facility_id=remark.quantity.facility_id,
+        about=remark.quantity.name(),
+    )

@@ -1,0 +1,57 @@
+"""Decides what the statement of an account (账户报表) says: everything a reader of the account needs, in a fixed order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.collector.domain import merkle
+from services.collector.domain.account import AccountView
+from services.collector.domain.annual import AnnualFigures
+from services.collector.domain.directory import Profile
+from services.collector.domain.finding import AccountFinding
+from services.collector.domain.lines import InvestmentLine, OutputLine
+from services.collector.domain.posting import Posting
+from services.collector.domain.submission import TransitionPlan
+
+# Limits of one statement, so that an event never outgrows the log.
+LINES_MAX = 3_000
+FINDINGS_MAX = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """All net figures of a subject. Account revision and time are given when it is sealed, and are no part of the content."""
+
+    profile: Profile | None
+    lines: Sequence[Posting]
+    outputs: Sequence[OutputLine]
+    plan: TransitionPlan | None
+    investments: Sequence[InvestmentLine]
+    findings: Sequence[AccountFinding]
+    annual_figures: Sequence[AnnualFigures]
+    evidence_root: bytes
+    evidence_count: int
+
+
+def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
+    """Make the statement of an account as drawn up; where it would outgrow its limits the oldest lines are left out.
+
+    Annual figures and evidence are always of everything.
+    """
+    # The gravest findings stay; among equals the newest.
+    kept = sorted(findings, key=lambda finding: (finding.severity.value, finding.order()))[-FINDINGS_MAX:]
+    return Statement(
+        profile=view.profile,
+        lines=view.postings[-LINES_MAX:],
+        outputs=view.outputs[-LINES_MAX:],
+        plan=view.plan,
+        investments=view.investments[-LINES_MAX:],
+        findings=sorted(kept, key=AccountFinding.order),
+        annual_figures=view.annual_figures,
+        evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in view.effective)),
+        evidence_count=len(view.effective),
+    )
+
+
+def is_limited(view: AccountView) -> bool:
+    """Tell whether the statement of this account leaves out its oldest lines."""
+    return max(len(view.postings), len(view.outputs), len(view.investments)) > LINES_MAX

@@ -1,0 +1,45 @@
+"""Decides whether 18 characters are a unified social credit code (统一社会信用代码, GB 32100-2015), and reads its region.
+
+The code is the key by which intake names a subject. Whether such a subject exists is not decided here.
+"""
+
+LENGTH = 18
+
+# GB 32100-2015, 4.1: digits and capital letters without I, O, S, V, Z. The position in this string is the character's value.
+ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_MODULUS = 31
+# GB 32100-2015, 4.6: the weight of place i is 3^(i-1) mod 31.
+_WEIGHTS = tuple(pow(3, place, _MODULUS) for place in range(LENGTH - 1))
+_VALUE = {character: value for value, character in enumerate(ALPHABET)}
+_REGION_DIGITS = slice(2, 8)
+_DIGITS = frozenset("0123456789")
+
+
+def is_well_formed(code: str) -> bool:
+    """Tell whether `code` has the length and the alphabet, and digits where the region stands; says nothing of the check character."""
+    return len(code) == LENGTH and all(c in _VALUE for c in code) and all(c in _DIGITS for c in code[_REGION_DIGITS])
+
+
+def check_character(first_seventeen: str) -> str:
+    """Compute the 18th character: 31 minus the weighted sum mod 31, where 31 itself counts as 0 (GB 32100-2015, 4.6).
+
+    Raises:
+        KeyError: a character is not of the alphabet.
+    """
+    weighted = sum(_VALUE[character] * weight for character, weight in zip(first_seventeen, _WEIGHTS, strict=True))
+    return ALPHABET[-weighted % _MODULUS]
+
+
+def has_valid_check_character(code: str) -> bool:
+    """Tell whether the last character of a well-formed code is the one that the others ask for."""
+    return check_character(code[:-1]) == code[-1]
+
+
+def region(code: str) -> str:
+    """Read the administrative division of the registering authority: places 3 to 8, GB/T 2260 (140400 is Changzhi)."""
+    return code[_REGION_DIGITS]
+
+
+def masked(code: str) -> str:
+    """Show only the last four characters: what a log may say of a subject."""
+    return "*" * max(0, len(code) - 4) + code[-4:]

@@ -1,0 +1,181 @@
+"""What intake keeps: submissions, and every record that became none, with its reason."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.dialects import postgresql
+
+from services.collector.domain.place import Place
+from services.collector.domain.submission import Kind, Outcome
+from services.collector.store.appending import append
+from services.collector.tables import (
+    DUPLICATE_RECORD,
+    FACILITY_CLAIM,
+    QUARANTINED_RECORD,
+    RECEIPT,
+    RECORD_FINDING,
+    REJECTED_RECORD,
+    SUBJECT,
+    SUBJECT_CODE,
+    SUBMISSION,
+)
+from services.common.database import Transaction
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewSubmission:
+    """A submission to be kept, with its exact bytes and where they came from."""
+
+    submission_id: UUID
+    subject_id: UUID
+    subject_code: str
+    provider_code: str
+    kind: Kind
+    record_number: str
+    record_revision: int
+    facility_number: str
+    value: bytes
+    value_sha256: bytes
+    is_json: bool
+    place: Place
+    received_at: datetime
+    outcome: Outcome
+
+
+def lock_facilities(transaction: Transaction, *, exclusive: bool) -> None:
+    """Keep a registry entry and figures of the facilities it names from passing each other unseen, until the commit.
+
+    Both ask who is concerned by what the other writes; without the lock two transactions could each miss the other's rows.
+    """
+    transaction.execute(_LOCK_FACILITIES if exclusive else _LOCK_FACILITIES_SHARED)
+
+
+_LOCK_FACILITIES = text("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/facilities', 0))")
+_LOCK_FACILITIES_SHARED = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(current_schema() || '/facilities', 0))")
+
+
+def subject_ids(transaction: Transaction, codes: Collection[str]) -> dict[str, UUID]:
+    """Find the subjects that these codes stand for now."""
+    if not codes:
+        return {}
+    return {row.code: row.subject_id for row in transaction.execute(_SUBJECT_IDS, {"codes": sorted(codes)})}
+
+
+_SUBJECT_IDS = select(SUBJECT_CODE.c.code, SUBJECT_CODE.c.subject_id).where(
+    SUBJECT_CODE.c.code == func.any(bindparam("codes", type_=postgresql.ARRAY(SUBJECT_CODE.c.code.type))),
+    SUBJECT_CODE.c.valid_until.is_(None),
+)
+
+
+def add_subjects(transaction: Transaction, codes: Mapping[str, UUID], *, province: str, at: datetime, valid_from: date) -> None:
+    """Create the subjects of codes that are new; a subject that another transaction made meanwhile has the same derived id."""
+    if not codes:
+        return
+    ordered = sorted(codes.items(), key=lambda item: item[1])
+    transaction.execute(
+        postgresql.insert(SUBJECT).on_conflict_do_nothing(),
+        [
+            {"subject_id": subject_id, "province": province, "first_code": code, "created_at": at, "account_revision": 0}
+            for code, subject_id in ordered
+        ],
+    )
+    transaction.execute(
+        postgresql.insert(SUBJECT_CODE).on_conflict_do_nothing(),
+        [{"code": code, "valid_from": valid_from, "subject_id": subject_id} for code, subject_id in sorted(ordered)],
+    )
+
+
+def append_submissions(transaction: Transaction, submissions: Iterable[NewSubmission]) -> set[UUID]:
+    """Keep submissions whose business key is not held yet, and return their ids; the others are left as they are."""
+    rows = [
+        (
+            one.submission_id,
+            one.subject_id,
+            one.subject_code,
+            one.provider_code,
+            one.kind.value,
+            one.record_number,
+            one.record_revision,
+            one.facility_number,
+            one.value,
+            one.value_sha256,
+            one.is_json,
+            one.place.topic,
+            one.place.topic_id,
+            one.place.partition,
+            one.place.offset,
+            one.received_at,
+            one.outcome.value,
+        )
+        for one in submissions
+    ]
+    if not rows:
+        return set()
+    transaction.execute(_STAGING)
+    transaction.copy_into("incoming_submission", SUBMISSION.columns.keys(), rows)
+    return set(transaction.execute(_TAKE_IN).scalars())
+
+
+# One per session, emptied by each commit: making it anew for every batch would bloat the catalogue.
+_STAGING = text("CREATE TEMPORARY TABLE IF NOT EXISTS incoming_submission (LIKE submission) ON COMMIT DELETE ROWS")
+_TAKE_IN = text("""
+    INSERT INTO submission SELECT * FROM incoming_submission ORDER BY submission_id
+    ON CONFLICT (submission_id) DO NOTHING
+    RETURNING submission_id
+""")
+
+
+def held(transaction: Transaction, submission_ids: Collection[UUID]) -> dict[UUID, tuple[UUID, bytes]]:
+    """Find the subject and the hash of those submissions that are held already."""
+    if not submission_ids:
+        return {}
+    rows = transaction.execute(_HELD, {"ids": sorted(submission_ids)})
+    return {row.submission_id: (row.subject_id, row.value_sha256) for row in rows}
+
+
+_IDS = bindparam("ids", type_=postgresql.ARRAY(SUBMISSION.c.submission_id.type))
+_HELD = select(SUBMISSION.c.submission_id, SUBMISSION.c.subject_id, SUBMISSION.c.value_sha256).where(
+    SUBMISSION.c.submission_id == func.any(_IDS)
+)
+
+
+def append_rejected(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
+    append(transaction, REJECTED_RECORD, rows)
+
+
+def append_duplicates(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
+    append(transaction, DUPLICATE_RECORD, rows)
+
+
+def append_quarantined(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
+    append(transaction, QUARANTINED_RECORD, rows)
+
+
+def append_record_findings(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
+    append(transaction, RECORD_FINDING, rows)
+
+
+def append_receipts(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
+    append(transaction, RECEIPT, rows)
+
+
+def append_claims(transaction: Transaction, rows: Iterable[tuple[str, UUID, UUID]]) -> None:
+    """Note which registry entry names which facility: number, subject, submission."""
+    append(transaction, FACILITY_CLAIM, sorted(set(rows)))
+
+
+def concerned_by_claims(transaction: Transaction, subject_ids: Collection[UUID]) -> set[UUID]:
+    """Find everyone who reports for, or claims, a facility that one of these subjects ever claimed."""
+    return set(transaction.execute(_CONCERNED, {"subject_ids": sorted(subject_ids)}).scalars()) if subject_ids else set()
+
+
+_CONCERNED = text("""
+    WITH named AS (SELECT DISTINCT facility_number FROM facility_claim WHERE subject_id = ANY(CAST(:subject_ids AS uuid[])))
+    SELECT subject_id FROM submission WHERE facility_number <> '' AND facility_number IN (SELECT facility_number FROM named)
+    UNION
+    SELECT subject_id FROM facility_claim WHERE facility_number IN (SELECT facility_number FROM named)
+""")

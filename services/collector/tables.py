@@ -1,0 +1,245 @@
+"""The tables of the collector's schema as SQLAlchemy sees them; the migrations make them, a test holds the two together."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+
+METADATA = MetaData()
+
+# The provider directory as it was applied last. A provider that left it stays, withdrawn.
+PROVIDER = Table(
+    "provider",
+    METADATA,
+    Column("provider_code", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("department", Text, nullable=False),
+    Column("kinds", ARRAY(Text), nullable=False),
+    Column("region_prefixes", ARRAY(Text), nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False),
+    Column("withdrawn_at", DateTime(timezone=True)),
+)
+
+# The lock of a subject and its newest account revision.
+SUBJECT = Table(
+    "subject",
+    METADATA,
+    Column("subject_id", Uuid, primary_key=True),
+    Column("province", Text, nullable=False),
+    Column("first_code", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("account_revision", BigInteger, nullable=False),
+    Column("content_sha256", LargeBinary),
+    Column("known_at", DateTime(timezone=True)),
+)
+
+SUBJECT_CODE = Table(
+    "subject_code",
+    METADATA,
+    Column("code", Text, primary_key=True),
+    Column("valid_from", Date, primary_key=True),
+    Column("valid_until", Date),
+    Column("subject_id", Uuid, nullable=False),
+)
+
+# ---- Append-only from here on ----
+
+# Every accepted submission with its exact bytes. The id is derived from the business key.
+SUBMISSION = Table(
+    "submission",
+    METADATA,
+    Column("submission_id", Uuid, primary_key=True),
+    Column("subject_id", Uuid, nullable=False),
+    Column("subject_code", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("record_number", Text, nullable=False),
+    Column("record_revision", Integer, nullable=False),
+    Column("facility_number", Text, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("value_sha256", LargeBinary, nullable=False),
+    Column("is_json", Boolean, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("topic_id", Uuid, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("record_offset", BigInteger, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("outcome", Text, nullable=False),
+)
+
+REJECTED_RECORD = Table(
+    "rejected_record",
+    METADATA,
+    Column("topic_id", Uuid, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("record_offset", BigInteger, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("subject_code", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("record_number", Text, nullable=False),
+    Column("record_revision", Integer, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("value_sha256", LargeBinary, nullable=False),
+    Column("is_json", Boolean, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
+
+DUPLICATE_RECORD = Table(
+    "duplicate_record",
+    METADATA,
+    Column("topic_id", Uuid, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("record_offset", BigInteger, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("submission_id", Uuid, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
+
+# `value` holds the first bytes only; length and hash speak of all of them.
+QUARANTINED_RECORD = Table(
+    "quarantined_record",
+    METADATA,
+    Column("topic_id", Uuid, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("record_offset", BigInteger, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("value_length", BigInteger, nullable=False),
+    Column("value_sha256", LargeBinary, nullable=False),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+)
+
+RECORD_FINDING = Table(
+    "record_finding",
+    METADATA,
+    Column("finding_id", Uuid, primary_key=True),
+    Column("topic_id", Uuid, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("record_offset", BigInteger, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("found_at", DateTime(timezone=True), nullable=False),
+)
+
+RECEIPT = Table(
+    "receipt",
+    METADATA,
+    Column("notice_id", Uuid, primary_key=True),
+    Column("provider_code", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("topic_id", Uuid, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("accepted_count", Integer, nullable=False),
+    Column("parked_count", Integer, nullable=False),
+    Column("duplicate_count", Integer, nullable=False),
+    Column("rejected_count", Integer, nullable=False),
+    Column("quarantined_count", Integer, nullable=False),
+    Column("merkle_root", LargeBinary, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+)
+
+FACILITY_CLAIM = Table(
+    "facility_claim",
+    METADATA,
+    Column("facility_number", Text, primary_key=True),
+    Column("subject_id", Uuid, nullable=False),
+    Column("submission_id", Uuid, primary_key=True),
+)
+
+# One line of an account. A reversal repeats the line it takes back with the opposite amount and names it.
+POSTING = Table(
+    "posting",
+    METADATA,
+    Column("posting_id", Uuid, primary_key=True),
+    Column("subject_id", Uuid, nullable=False),
+    Column("account_revision", BigInteger, nullable=False),
+    Column("reverses", Uuid),
+    Column("content_sha256", LargeBinary, nullable=False),
+    Column("facility_id", Uuid, nullable=False),
+    Column("period_start", Date, nullable=False),
+    Column("period_end", Date, nullable=False),
+    Column("period_zone", Text, nullable=False),
+    Column("scope", SmallInteger, nullable=False),
+    Column("energy_carrier", Text, nullable=False),
+    Column("amount_tco2e", Numeric(21, 6), nullable=False),
+    Column("method_code", Text, nullable=False),
+    Column("factor_codes", ARRAY(Text), nullable=False),
+    Column("evidence", ARRAY(Uuid), nullable=False),
+    Column("data_quality", SmallInteger, nullable=False),
+    Column("standard_uncertainty_percent", Numeric(7, 2), nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+)
+
+# `statement` holds the exact bytes that were sealed, sent and hashed.
+ACCOUNT_REVISION = Table(
+    "account_revision",
+    METADATA,
+    Column("subject_id", Uuid, primary_key=True),
+    Column("account_revision", BigInteger, primary_key=True),
+    Column("known_at", DateTime(timezone=True), nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("statement_sha256", LargeBinary, nullable=False),
+    Column("content_sha256", LargeBinary, nullable=False),
+    Column("evidence_root", LargeBinary, nullable=False),
+    Column("evidence_count", Integer, nullable=False),
+)
+
+ACCOUNT_FINDING = Table(
+    "account_finding",
+    METADATA,
+    Column("finding_id", Uuid, primary_key=True),
+    Column("opened_revision", BigInteger, primary_key=True),
+    Column("subject_id", Uuid, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("facility_id", Uuid),
+    Column("period_start", Date),
+    Column("period_end", Date),
+    Column("period_zone", Text),
+    Column("message", Text, nullable=False),
+    Column("evidence", ARRAY(Uuid), nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+)
+
+ACCOUNT_FINDING_CLOSED = Table(
+    "account_finding_closed",
+    METADATA,
+    Column("finding_id", Uuid, primary_key=True),
+    Column("opened_revision", BigInteger, primary_key=True),
+    Column("closed_revision", BigInteger, nullable=False),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+)
+
+APPEND_ONLY = (
+    SUBMISSION,
+    REJECTED_RECORD,
+    DUPLICATE_RECORD,
+    QUARANTINED_RECORD,
+    RECORD_FINDING,
+    RECEIPT,
+    FACILITY_CLAIM,
+    POSTING,
+    ACCOUNT_REVISION,
+    ACCOUNT_FINDING,
+    ACCOUNT_FINDING_CLOSED,
+)

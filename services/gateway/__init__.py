@@ -1,0 +1,1 @@
+"""Answers banks: identity, entitlement, a durable inquiry, then data; README.md tells the path."""

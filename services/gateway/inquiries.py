@@ -1,0 +1,243 @@
+"""Answers an inquiry in four steps: judge, record, look up, answer. No data leaves before the inquiry is durable.
+
+征信业管理条例 Art. 22: who asked, when, what, for what purpose. Denials are recorded too. What cannot be recorded is not served.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.common.clock import Clock
+from services.common.database import Database, Transaction
+from services.common.errors import ErrorKind, Refused
+from services.common.identifiers import Ids
+from services.gateway import metrics, store
+from services.gateway.directory import SubscriberDirectory
+from services.gateway.domain.entitlement import Verdict, judge
+from services.gateway.domain.inquiry import Answer, Call, Decision, Question, Reason, reason_for_repetition
+from services.gateway.identity import Peer
+from services.gateway.store import NewInquiry, ServedGrade, ServedReport
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T", ServedGrade, ServedReport)
+
+# Contracts begin and end with the civil day of the bureau.
+_ZONE = ZoneInfo("Asia/Shanghai")
+# Texts from outside are kept as evidence, not as storage: cut at what any honest call needs.
+_TEXT_CHARACTERS_MAX = 200
+_IDENTITIES_MAX = 10
+
+_KINDS: Mapping[Reason, ErrorKind] = {
+    Reason.SUBSCRIBER_UNKNOWN: ErrorKind.PERMISSION_DENIED,
+    Reason.IDENTITY_AMBIGUOUS: ErrorKind.UNAUTHENTICATED,
+    Reason.PURPOSE_MISSING: ErrorKind.INVALID_ARGUMENT,
+    Reason.PURPOSE_NOT_PERMITTED: ErrorKind.PERMISSION_DENIED,
+    Reason.REGION_NOT_PERMITTED: ErrorKind.PERMISSION_DENIED,
+    Reason.SUBJECT_UNKNOWN: ErrorKind.NOT_FOUND,
+    Reason.NAME_MALFORMED: ErrorKind.INVALID_ARGUMENT,
+    Reason.REQUEST_ID_MALFORMED: ErrorKind.INVALID_ARGUMENT,
+    Reason.REQUEST_ID_REUSED: ErrorKind.ABORTED,
+    Reason.INQUIRY_NOT_RECORDED: ErrorKind.UNAVAILABLE,
+    Reason.REVISION_UNKNOWN: ErrorKind.NOT_FOUND,
+}
+_MESSAGES: Mapping[Reason, str] = {
+    Reason.SUBSCRIBER_UNKNOWN: "the certificate names no subscriber with a contract today",
+    Reason.IDENTITY_AMBIGUOUS: "the certificate must carry exactly one URI SAN of the bureau's scheme",
+    Reason.PURPOSE_MISSING: "name a permitted purpose",
+    Reason.PURPOSE_NOT_PERMITTED: "the contract does not hold this purpose",
+    Reason.REGION_NOT_PERMITTED: "the contract does not cover the region in digits 3 to 8 of the code",
+    Reason.SUBJECT_UNKNOWN: "no report is held for this subject",
+    Reason.NAME_MALFORMED: "the resource name, the code in it or the case reference is malformed",
+    Reason.REQUEST_ID_MALFORMED: "request_id must be a UUID",
+    Reason.REQUEST_ID_REUSED: "this request_id was used with another request",
+    Reason.INQUIRY_NOT_RECORDED: "the inquiry could not be recorded, so nothing is served; try again with the same request_id",
+    Reason.REVISION_UNKNOWN: "the subject has no such revision",
+}
+
+
+class Inquiries:
+    """Answers inquiries from the gateway's own tables. Used by all threads of the server at once."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        ids: Ids,
+        directory: SubscriberDirectory,
+        freshness: Callable[[Transaction], datetime | None],
+        stale_after_s: float,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._directory = directory
+        self._freshness = freshness
+        self._stale_after = timedelta(seconds=stale_after_s)
+
+    def credit_grade(self, *, peer: Peer, call: Call) -> tuple[ServedGrade, Answer]:
+        """Answer with the subject's grade. Repeating a request is the same inquiry, answered from the present state.
+
+        Raises:
+            Refused: with a reason of ErrorReason; the denial was recorded, unless that was what failed.
+        """
+
+        def look_up(transaction: Transaction, question: Question) -> ServedGrade | Reason:
+            return store.served_grade(transaction, subject_code=question.subject_code) or Reason.SUBJECT_UNKNOWN
+
+        return self._answer(peer, call, look_up)
+
+    def credit_report(self, *, peer: Peer, call: Call) -> tuple[ServedReport, Answer]:
+        """Answer with a signed revision: the newest, or the one named. Raises and repeats as `credit_grade` does."""
+
+        def look_up(transaction: Transaction, question: Question) -> ServedReport | Reason:
+            found = store.served_report(transaction, subject_code=question.subject_code, revision_number=question.revision_number)
+            if found is not None:
+                return found
+            known = store.is_known(transaction, subject_code=question.subject_code)
+            return Reason.REVISION_UNKNOWN if known else Reason.SUBJECT_UNKNOWN
+
+        return self._answer(peer, call, look_up)
+
+    def _answer(self, peer: Peer, call: Call, look_up: Callable[[Transaction, Question], _T | Reason]) -> tuple[_T, Answer]:
+        # Step 1: judge by certificate, directory and the call alone. (crash: nothing has happened)
+        now = self._clock.now()
+        verdict = judge(uris=peer.uris, directory=self._directory.current, call=call, today=now.astimezone(_ZONE).date())
+        # Step 2: make the inquiry durable, denials too. (crash before the commit: nothing has left; after: the record stands without
+        #         an outcome, which counts as answered)
+        inquiry_id, reason = self._record(peer, call, verdict, now)
+        if reason is not None:
+            raise self._refusal(call, verdict, reason, inquiry_id)
+        assert verdict.question is not None, "a permitted call was understood"
+        # Step 3: look up, and record what is about to be told. (crash: as after step 2)
+        found, answer = self._look_up(inquiry_id, verdict.question, look_up)
+        if isinstance(found, Reason):
+            raise self._refusal(call, verdict, found, inquiry_id)
+        # Step 4: answer.
+        self._tell(call, verdict, "SERVED", inquiry_id)
+        return found, answer
+
+    def _record(self, peer: Peer, call: Call, verdict: Verdict, now: datetime) -> tuple[UUID, Reason | None]:
+        """Record the inquiry and return its id with the reason to refuse it, if any. Fails closed."""
+        started = time.monotonic()
+        try:
+            return self._database.retrying(lambda: self._record_once(peer, call, verdict, now))
+        except SQLAlchemyError as error:
+            _log.error(
+                "inquiry not recorded: %s", type(error).__name__, extra={"event": "inquiry-not-recorded", "method": call.method.value}
+            )
+            metrics.INQUIRIES.add(1, {"method": call.method.value, "outcome": Reason.INQUIRY_NOT_RECORDED.value})
+            raise _refused(Reason.INQUIRY_NOT_RECORDED) from error
+        finally:
+            metrics.INQUIRY_RECORD_DURATION.record(time.monotonic() - started)
+
+    def _record_once(self, peer: Peer, call: Call, verdict: Verdict, now: datetime) -> tuple[UUID, Reason | None]:
+        inquiry = _inquiry(self._ids.new(), peer, call, verdict, now)
+        with self._database.transaction("inquiry.record") as transaction:
+            if store.add_inquiry(transaction, inquiry):
+                return inquiry.inquiry_id, verdict.reason
+            # The request_id is claimed: the same inquiry again, or another request under its id.
+            assert inquiry.subscriber_code is not None, "only a subscriber claims a request_id"
+            first = store.inquiry_by_request(
+                transaction, subscriber_code=inquiry.subscriber_code, method=inquiry.method, request_id=inquiry.request_id
+            )
+            reason = reason_for_repetition(first, request_sha256=inquiry.request_sha256, now_denied=verdict.reason)
+            if reason is Reason.REQUEST_ID_REUSED:
+                reused = _inquiry(inquiry.inquiry_id, peer, call, verdict, now, reused=True)
+                assert store.add_inquiry(transaction, reused), "what claims no request_id is always added"
+                return reused.inquiry_id, reason
+            if reason is not None:
+                store.add_outcome(transaction, inquiry_id=first.inquiry_id, at=now, outcome="DENIED", reason=reason)
+            return first.inquiry_id, reason
+
+    def _look_up(
+        self, inquiry_id: UUID, question: Question, look_up: Callable[[Transaction, Question], _T | Reason]
+    ) -> tuple[_T | Reason, Answer]:
+        try:
+            with self._database.transaction("inquiry.answer") as transaction:
+                store.commit_without_waiting(transaction)
+                found = look_up(transaction, question)
+                fresh_as_of = self._freshness(transaction)
+                now = self._clock.now()
+                if isinstance(found, Reason):
+                    store.add_outcome(transaction, inquiry_id=inquiry_id, at=now, outcome=found.value)
+                else:
+                    store.add_outcome(
+                        transaction,
+                        inquiry_id=inquiry_id,
+                        at=now,
+                        outcome="SERVED",
+                        revision_number=found.revision_number,
+                        content_sha256=found.content_sha256,
+                    )
+        except SQLAlchemyError as error:
+            _log.error("outcome not recorded: %s", type(error).__name__, extra={"event": "outcome-not-recorded"})
+            raise _refused(Reason.INQUIRY_NOT_RECORDED, {"inquiry_id": str(inquiry_id)}) from error
+        stale = fresh_as_of is None or now - fresh_as_of > self._stale_after
+        if fresh_as_of is not None:
+            metrics.FRESHNESS_LAG.set(max(0.0, (now - fresh_as_of).total_seconds()))
+        return found, Answer(inquiry_id=inquiry_id, subject_code=question.subject_code, fresh_as_of=fresh_as_of, stale=stale)
+
+    def _refusal(self, call: Call, verdict: Verdict, reason: Reason, inquiry_id: UUID) -> Refused:
+        self._tell(call, verdict, reason.value, inquiry_id)
+        metadata = {"inquiry_id": str(inquiry_id)}
+        if verdict.field is not None:
+            metadata["field"] = verdict.field
+        return _refused(reason, metadata)
+
+    def _tell(self, call: Call, verdict: Verdict, outcome: str, inquiry_id: UUID) -> None:
+        metrics.INQUIRIES.add(1, {"method": call.method.value, "outcome": outcome})
+        _log.info(
+            "inquiry answered",
+            extra={
+                "event": "inquiry-answered",
+                "method": call.method.value,
+                "outcome": outcome,
+                "subscriber_code": verdict.subscriber.code if verdict.subscriber else None,
+                "subject_code": _masked(verdict.question.subject_code) if verdict.question else None,
+                "inquiry_id": str(inquiry_id),
+            },
+        )
+
+
+def _inquiry(inquiry_id: UUID, peer: Peer, call: Call, verdict: Verdict, now: datetime, *, reused: bool = False) -> NewInquiry:
+    question = verdict.question
+    reason = Reason.REQUEST_ID_REUSED if reused else verdict.reason
+    return NewInquiry(
+        inquiry_id=inquiry_id,
+        received_at=now.astimezone(UTC),
+        subscriber_code=verdict.subscriber.code if verdict.subscriber else None,
+        identities=tuple(_clean(uri) for uri in peer.uris[:_IDENTITIES_MAX]),
+        certificate_sha256=peer.certificate_sha256,
+        peer=_clean(peer.address),
+        method=call.method,
+        name=_clean(call.name),
+        subject_code=question.subject_code if question else None,
+        revision_number=question.revision_number if question else None,
+        purpose=call.purpose.value if call.purpose else None,
+        request_id=str(question.request_id) if question else _clean(call.request_id),
+        request_sha256=call.sha256,
+        case_reference=_clean(call.case_reference),
+        decision=Decision.PERMITTED if reason is None else Decision.DENIED,
+        reason=reason,
+        claims_request_id=question is not None and not reused,
+    )
+
+
+def _clean(text: str) -> str:
+    """Cut a text from outside and take out what a log or a database must not hold (NUL, control characters)."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:_TEXT_CHARACTERS_MAX])
+
+
+def _refused(reason: Reason, metadata: Mapping[str, str] | None = None) -> Refused:
+    return Refused(_KINDS[reason], reason.value, _MESSAGES[reason], metadata)
+
+
+def _masked(subject_code: str) -> str:
+    return "*" * (len(subject_code) - 4) + subject_code[-4:]

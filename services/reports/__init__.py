@@ -1,0 +1,1 @@
+"""Turns assessments into signed, chained report revisions; README.md tells the path."""

@@ -1,0 +1,37 @@
+"""The closing lines and the JSON file that every bench leaves, in one form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.state import DEFAULT_STATE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """One measured figure and what was aimed at, e.g. `<=2.0`."""
+
+    name: str
+    value: float
+    goal: str
+
+
+def close(bench: str, goals: Sequence[Goal], details: Mapping[str, Any]) -> None:
+    """Write `.state/bench/<bench>.json` and print one line per goal. Whatever the values, a bench that measured has done its work."""
+    folder: Path = DEFAULT_STATE / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"bench": bench, "goals": [goal.__dict__ for goal in goals], **details}
+    (folder / f"{bench}.json").write_text(json.dumps(result, indent=2) + "\n")
+    for goal in goals:
+        print(f"{goal.name} value={goal.value:.2f} goal={goal.goal}", flush=True)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the smallest value that `share` of all values do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    rank = max(1, -(-len(ordered) * share // 1))
+    return ordered[int(rank) - 1]
