@@ -31,9 +31,11 @@ from deploy.local.state import LOOPBACK, REPOSITORY, State, open_state
 from services.common.clock import SystemClock
 from services.common.identifiers import RandomIds
 from services.common.settings import load
+from services.sandbox import truth_file
 from services.sandbox.bank import Bank
 from services.sandbox.publisher import Publisher
 from services.sandbox.settings import SandboxSettings
+from tests import checkers
 from tests.servers import new_servers_dir, remove_servers_dir
 
 SERVICES = ("collector", "scoring", "reports", "gateway")
@@ -215,6 +217,16 @@ class Stack:
     def value(self, query: str, *parameters: object) -> Any:
         (row,) = self.rows(query, *parameters)
         return next(iter(row.values()))
+
+    def problems(self, truth: Path, *, times_sent: int = 1) -> list[str]:
+        """Run every checker on what the bureau holds, against the truth file of what was sent to it."""
+        with self.database() as connection:
+            return checkers.everything(
+                connection,
+                truth=truth_file.planned_records(truth),
+                times_sent=times_sent,
+                published_keys=published_keys_file(self.state),
+            )
 
     def wait_until(self, what: str, condition: Callable[[], bool], *, seconds: float = 60.0, every: float = 0.1) -> None:
         deadline = time.monotonic() + seconds

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
@@ -28,7 +28,6 @@ from services.collector.store import accounts as store
 from services.collector.store import records
 from services.collector.store.accounts import LockedSubject, SealedRevision, StoredSubmission
 from services.common import outbox, work_queue
-from services.common.clock import Clock
 from services.common.database import Database, Transaction, is_recoverable
 from services.common.errors import ErrorKind, Refused
 from services.common.outbox import OutgoingEvent
@@ -59,9 +58,8 @@ class Rebuilt:
 class AccountWorker:
     """Works off the queue of dirty subjects. Any number may run; each subject is rebuilt by one at a time."""
 
-    def __init__(self, *, database: Database, clock: Clock, book: Book, province: str, holder: str, lease_s: float = LEASE_S) -> None:
+    def __init__(self, *, database: Database, book: Book, province: str, holder: str, lease_s: float = LEASE_S) -> None:
         self._database = database
-        self._clock = clock
         self._book = book
         self._province = province
         self._holder = holder
@@ -320,12 +318,30 @@ def statement_as_known_on(database: Database, *, code: str, at: datetime) -> Sea
         if at >= watermark:
             metadata = {"at": at.isoformat(), "watermark": watermark.isoformat()}
             raise Refused(ErrorKind.OUT_OF_RANGE, "NOT_YET_KNOWABLE", "the instant is not behind every open transaction", metadata)
-        subject_id = records.subject_ids(transaction, [code]).get(code)
-        if subject_id is None:
-            raise Refused(ErrorKind.NOT_FOUND, "SUBJECT_NOT_FOUND", "no subject has this code")
-        revision = store.revision_known_at(transaction, subject_id, at)
+        revision = store.revision_known_at(transaction, _subject_id(transaction, code), at)
     if revision is None:
         raise Refused(
             ErrorKind.NOT_FOUND, "NOTHING_KNOWN_THEN", "no revision of the account had been sealed by then", {"at": at.isoformat()}
         )
     return revision
+
+
+def newest_statement(database: Database, *, code: str) -> SealedRevision:
+    """Return the newest revision of the account of a subject.
+
+    Raises:
+        Refused: `SUBJECT_NOT_FOUND`; `NOTHING_KNOWN_THEN` when no revision is sealed yet.
+    """
+    with database.transaction("accounts.newest") as transaction:
+        subject_id = _subject_id(transaction, code)
+        revision = store.revision_known_at(transaction, subject_id, datetime.max.replace(tzinfo=UTC))
+    if revision is None:
+        raise Refused(ErrorKind.NOT_FOUND, "NOTHING_KNOWN_THEN", "no revision of the account is sealed yet")
+    return revision
+
+
+def _subject_id(transaction: Transaction, code: str) -> UUID:
+    subject_id = records.subject_ids(transaction, [code]).get(code)
+    if subject_id is None:
+        raise Refused(ErrorKind.NOT_FOUND, "SUBJECT_NOT_FOUND", "no subject has this code")
+    return subject_id

@@ -73,6 +73,9 @@ def _binary_message(value: bytes) -> submission_pb2.Submission:
 def _json_message(value: bytes) -> submission_pb2.Submission:
     message = submission_pb2.Submission()
     try:
+        if not value.lstrip().startswith(b"{"):
+            # The library reads an empty list as an empty message.
+            raise json_format.ParseError("not an object")
         json_format.Parse(value.decode("utf-8"), message, max_recursion_depth=JSON_NESTING_MAX)
     except (json_format.ParseError, json.JSONDecodeError, UnicodeError, ValueError, TypeError, RecursionError) as error:
         raise UnreadableError("the bytes are no JSON of carbonbureau.intake.v1.Submission") from error

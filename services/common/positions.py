@@ -120,7 +120,7 @@ def advance(transaction: Transaction, consumer: str, advances: Sequence[Advance]
     rows = transaction.execute(_LOCK, identity)
     found = {Place(topic_id=row.topic_id, partition=row.partition): row.next_offset for row in rows}
     lost = {one.place for one in ordered if found.get(one.place) != one.expected}
-    if False:
+    if lost:
         raise PartitionsLost(lost)
     moved = {"offsets": [one.next_offset for one in ordered], "beats": [one.heartbeat_at for one in ordered]}
     transaction.execute(_ADVANCE, {**identity, **moved})

@@ -221,7 +221,9 @@ def add_inquiry(transaction: Transaction, inquiry: NewInquiry) -> bool:
         "decision": inquiry.decision.value,
         "reason": inquiry.reason.value if inquiry.reason else None,
     }
-    return transaction.execute(insert(INQUIRY).on_conflict_do_nothing(), row).rowcount == 1
+    # RETURNING, because SQLAlchemy keeps no row count of an INSERT.
+    added = transaction.execute(insert(INQUIRY).on_conflict_do_nothing().returning(INQUIRY.c.inquiry_id), row)
+    return added.first() is not None
 
 
 _AS_THEY_ARE = (

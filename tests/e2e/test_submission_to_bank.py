@@ -36,7 +36,7 @@ class TestSubject:
             sent = enterprise.send("emissions", submission)
         bureau.wait_settled()
         (row,) = bureau.rows(
-            "SELECT * FROM collector.submission WHERE topic = %s AND kafka_offset = %s",
+            "SELECT * FROM collector.submission WHERE topic = %s AND record_offset = %s",
             sent.topic,
             sent.offset,
         )
@@ -52,13 +52,15 @@ class TestSubject:
             after = bank.report(code)
             assert enterprise.outcome(sent) == notice_pb2.OUTCOME_ACCEPTED
         assert after.revision_number == before.revision_number + 1
-        assert _content(after)["predecessor"]["content_sha256"] == before.content_sha256
+        assert _content(after)["revision"]["predecessor"]["content_sha256"] == before.content_sha256
         figures = _content(after)["account"]["annual_figures"][-1]
         assert Decimal(figures["scope1_tco2e"]) == 11 * 82000 + 90000
         postings = bureau.rows(
-            "SELECT posting.* FROM collector.posting JOIN collector.subject_code USING (subject_id) WHERE code = %s", code
+            "SELECT posting.* FROM collector.posting JOIN collector.subject_code USING (subject_id) WHERE code = %s AND scope = 1", code
         )
-        assert sum(posting["reverses_posting_id"] is not None for posting in postings) == 1
+        (reversal,) = [posting for posting in postings if posting["reverses"] is not None]
+        assert reversal["amount_tco2e"] == -82000
+        assert sum(posting["amount_tco2e"] for posting in postings) == 35 * 82000 + 90000
 
     def test_gets_no_new_revision_when_the_same_submission_comes_twice(self, bureau: Stack) -> None:
         code = _published_subject(bureau)

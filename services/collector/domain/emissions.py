@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.collector.domain.coverage import Coverage, lies_within, same_days_overlap
 from services.collector.domain.directory import Profile
-from services.collector.domain.method import Factor, FactorGap, MethodKind, MethodPack
+from services.collector.domain.method import Factor, FactorGap, MethodKind, MethodPack, exact_sum
 from services.collector.domain.posting import AMOUNT_SCALE, Posting
 from services.collector.domain.quantity import DATA_QUALITY_WORST, Figure, Measure, ProviderFigure, Quantity, Resolution, cover_exactly
 from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
@@ -72,14 +72,15 @@ class Computation:
                 self.remarks.append(remark_on(figure, quantity, Unposted.FACTOR_GAP, detail=quantity.name(), gap=factor))
                 continue
             elsewhere = measured_elsewhere.get((figure.period.start, figure.period.end))
-            amount = Decimal(0)
+            parts = []
             evidence = [one.submission.submission_id for one in figure.figures]
             for one in figure.figures:
                 measured = _measured(one)
                 if elsewhere is not None and (more := {**_measured(elsewhere), **measured}) != measured:
                     measured = more
                     evidence.append(elsewhere.submission.submission_id)
-                amount += pack.emissions_tco2e(formula, quantity=one.amount, factor=factor, measured=measured)
+                parts.append(pack.emissions_tco2e(formula, quantity=one.amount, factor=factor, measured=measured))
+            amount = exact_sum(parts)
             if amount > POSTED_TCO2E_MAX:
                 self.remarks.append(remark_on(figure, quantity, Unposted.BEYOND_LIMIT))
                 continue
@@ -114,7 +115,7 @@ class Computation:
     def _post_reported(
         self, pack: MethodPack, quantity: Quantity, figure: ProviderFigure, *, scope: int, carrier: str, figures: Sequence[Figure]
     ) -> None:
-        amount = sum((one.amount for one in figures), Decimal(0))
+        amount = exact_sum(one.amount for one in figures)
         if amount > POSTED_TCO2E_MAX:
             self.remarks.append(remark_on(figure, quantity, Unposted.BEYOND_LIMIT))
             return

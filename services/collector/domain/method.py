@@ -132,7 +132,7 @@ class MethodPack:
         return holding[0]
 
     def emissions_tco2e(self, formula: Formula, *, quantity: Decimal, factor: Factor, measured: Mapping[str, Decimal]) -> Decimal:
-        """Multiply the terms of a formula, unrounded; a measured value takes the place of the factor's default."""
+        """Multiply the terms of a formula; a measured value takes the place of the factor's default. Exact to 64 digits."""
         product, divisor = Decimal(1), Decimal(1)
         for term in formula.terms:
             if (constant := self.constants.get(term)) is not None:
@@ -149,6 +149,14 @@ class MethodPack:
         of_data = self.assumed_uncertainty_percent_by_quality[data_quality]
         of_factor = factor.assumed_standard_uncertainty_percent if factor is not None else Decimal(0)
         return quantise(_EXACT.sqrt(of_data * of_data + of_factor * of_factor), UNCERTAINTY_SCALE)
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """Add without the rounding to 28 digits that Decimal's default context would do in between."""
+    total = Decimal(0)
+    for amount in amounts:
+        total = _EXACT.add(total, amount)
+    return total
 
 
 def parse_pack(text: str, *, file_name: str) -> MethodPack:

@@ -13,7 +13,7 @@ ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 
 class TestIsSubjectCode:
-    # The last is a real one, published by its holder (Peking University).
+    # The last is of another kind of body: 12, a public institution.
     @pytest.mark.parametrize("code", [CHANGZHI, DATONG, OUTSIDE, BEIJING, "12100000400002259P"])
     def test_takes_a_code_with_its_check_character(self, code: str) -> None:
         assert is_subject_code(code)

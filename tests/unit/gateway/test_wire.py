@@ -130,5 +130,5 @@ class TestCreditReport:
 
 class TestReason:
     def test_has_the_names_of_the_contract(self) -> None:
-        declared = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.keys()}
+        declared = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_name}
         assert {reason.value for reason in Reason} == declared - {"UNSPECIFIED", "INTERNAL"}

@@ -1,0 +1,243 @@
+"""Applies the provider directory: a checked file becomes rows, topics, principals and rights. Applying it again changes nothing.
+
+The broker enforces who may publish in whose name: a provider's principal may write its own intake topics and read its own
+notices, nothing else. The database is written last, so that a provider in the directory always has its topics.
+"""
+
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from services.collector.domain.provider import Provider
+from services.collector.domain.submission import Kind
+from services.collector.store import directory
+from services.common import kafka
+from services.common.clock import Clock
+from services.common.database import Database
+from services.common.settings import KafkaSettings
+
+_CODE = re.compile(r"[a-z][a-z0-9-]{1,30}\Z")
+_REGION = re.compile(r"[0-9]{1,6}\Z")
+_FIELDS = {"code", "name", "department", "kinds", "regions"}
+_PASSWORD_BYTES = 24
+_DAY_MS = 24 * 60 * 60 * 1000
+# Submissions are kept by the database; the log only has to outlast the longest outage of the collector.
+_INTAKE_RETENTION_MS = 30 * _DAY_MS
+# A provider may tick off its receipts once a quarter.
+_NOTICES_RETENTION_MS = 100 * _DAY_MS
+
+
+class DirectoryRefusedError(Exception):
+    """The directory file cannot be applied; one sentence for each reason. Nothing was changed."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class BrokerRefusedError(Exception):
+    """The broker would not make a topic, a principal or a right; the command may simply be run again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One provider of the file."""
+
+    provider: Provider
+    department: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """What applying the directory made; nothing for what was there already."""
+
+    providers: int
+    topics_created: tuple[str, ...]
+    passwords_created: tuple[str, ...]
+    rights_added: int
+    rights_removed: int
+
+
+def parse_directory(text: str) -> list[Entry]:
+    """Read and check a directory file.
+
+    Raises:
+        DirectoryRefusedError: with everything that is wrong with it.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DirectoryRefusedError([f"not TOML: {error}"]) from error
+    problems: list[str] = []
+    entries: list[Entry] = []
+    for place, one in enumerate(raw.get("provider", []), start=1):
+        name = f"provider {place} ({one.get('code', 'without code')})"
+        found = list(_problems(one))
+        problems += [f"{name}: {problem}" for problem in found]
+        if not found:
+            entries.append(_entry(one))
+    codes = [entry.provider.code for entry in entries]
+    problems += [f"the code {code} is given twice" for code in sorted({code for code in codes if codes.count(code) > 1})]
+    problems += [f"unknown table {key!r}" for key in sorted(raw.keys() - {"provider"})]
+    if not entries and not problems:
+        problems.append("no provider is listed")
+    if problems:
+        raise DirectoryRefusedError(problems)
+    return entries
+
+
+def _problems(one: Mapping[str, Any]) -> Iterable[str]:
+    for field in sorted(_FIELDS - one.keys()):
+        yield f"{field} is missing"
+    for field in sorted(one.keys() - _FIELDS):
+        yield f"unknown field {field}"
+    for field in ("code", "name", "department"):
+        if not isinstance(one.get(field, ""), str) or one.get(field) == "":
+            yield f"{field} is not a text"
+    if isinstance(one.get("code"), str) and not _CODE.match(one["code"]):
+        yield "code is not 2 to 31 of a-z, 0-9 and -, beginning with a letter"
+    for field, allowed in (("kinds", lambda text: text in Kind.__members__), ("regions", _REGION.match)):
+        listed = one.get(field, ["?"])
+        if not isinstance(listed, list) or not listed or not all(isinstance(text, str) for text in listed):
+            yield f"{field} is not a list of texts with at least one"
+        elif field in one and (unknown := [text for text in listed if not allowed(text)]):
+            yield f"{field}: {', '.join(unknown)} is not known here"
+
+
+def _entry(one: Mapping[str, Any]) -> Entry:
+    provider = Provider(
+        code=one["code"], name=one["name"], kinds=frozenset(Kind(kind) for kind in one["kinds"]), region_prefixes=tuple(one["regions"])
+    )
+    return Entry(provider=provider, department=one["department"])
+
+
+def apply_directory(
+    entries: Sequence[Entry], *, database: Database, kafka_settings: KafkaSettings, secrets_dir: Path, clock: Clock
+) -> Applied:
+    """Make the cluster and the tables what the directory says. Idempotent; run as a principal that may alter the cluster.
+
+    Raises:
+        BrokerRefusedError: the broker would not do something.
+        KafkaError: the broker is away.
+    """
+    providers = [entry.provider for entry in entries]
+    with database.transaction("providers.read") as transaction:
+        before = directory.providers(transaction)
+    admin = kafka.admin(kafka_settings, client_id="collector-providers")
+    try:
+        # 1. Topics, principals, rights. (crash: some are made; the command is run again)
+        topics_created = _make_topics(admin, providers)
+        passwords_created = _make_principals(admin, providers, secrets_dir)
+        gone = before.keys() - {provider.code for provider in providers}
+        added, removed = _set_rights(admin, providers, gone)
+    finally:
+        admin.close()
+    # 2. The rows. (crash before the commit: the old directory holds; after: done)
+    with database.transaction("providers.apply") as transaction:
+        directory.replace_directory(transaction, [(entry.provider, entry.department) for entry in entries], at=clock.now())
+    return Applied(
+        providers=len(entries),
+        topics_created=topics_created,
+        passwords_created=passwords_created,
+        rights_added=added,
+        rights_removed=removed,
+    )
+
+
+def _make_topics(admin: KafkaAdminClient, providers: Iterable[Provider]) -> tuple[str, ...]:
+    """Make the topics that are missing: one partition each, so that a provider's records keep their order."""
+    wanted: dict[str, int] = {}
+    for provider in providers:
+        wanted.update(dict.fromkeys(provider.intake_topics(), _INTAKE_RETENTION_MS))
+        wanted[provider.notices_topic()] = _NOTICES_RETENTION_MS
+    existing = set(admin.list_topics())
+    new = {
+        topic: {"num_partitions": 1, "replication_factor": -1, "configs": {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}}
+        for topic, retention_ms in sorted(wanted.items())
+        if topic not in existing
+    }
+    if new:
+        admin.create_topics(new, wait_for_metadata=True)
+    return tuple(new)
+
+
+def _make_principals(admin: KafkaAdminClient, providers: Iterable[Provider], secrets_dir: Path) -> tuple[str, ...]:
+    """Give every provider a password file, keeping those that are there, and the broker the passwords."""
+    created = tuple(provider.code for provider in providers if _make_password(secrets_dir / f"{provider.code}.password"))
+    upsertions = [
+        UserScramCredentialUpsertion(
+            provider.code, ScramMechanism.SCRAM_SHA_512, (secrets_dir / f"{provider.code}.password").read_text(encoding="utf-8").strip()
+        )
+        for provider in providers
+    ]
+    for code, refusal in admin.alter_user_scram_credentials(upsertions).items():
+        if refusal is not None:
+            raise BrokerRefusedError(f"the broker refused the password of {code}: {refusal}")
+    return created
+
+
+def _make_password(path: Path) -> bool:
+    """Write a new password for its owner's eyes only, unless there is one. Never half a file."""
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(secrets.token_urlsafe(_PASSWORD_BYTES) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    return True
+
+
+def _set_rights(admin: KafkaAdminClient, providers: Iterable[Provider], gone: Iterable[str]) -> tuple[int, int]:
+    """Give each provider exactly its rights, and those who left the directory none."""
+    wanted = {provider.code: set(_rights(provider)) for provider in providers} | {code: set() for code in gone}
+    present = {code: _present_rights(admin, code) for code in wanted}
+    missing = [acl for code in wanted for acl in wanted[code] - present[code]]
+    extra = [acl for code in wanted for acl in present[code] - wanted[code]]
+    if missing and (failed := admin.create_acls(missing)["failed"]):
+        raise BrokerRefusedError(f"the broker refused {len(failed)} rights: {failed[0]}")
+    if extra:
+        admin.delete_acls(extra)
+    return len(missing), len(extra)
+
+
+def _rights(provider: Provider) -> Iterable[ACL]:
+    """WRITE and READ each include DESCRIBE, and WRITE allows idempotent producing (KIP-679)."""
+    for topic in provider.intake_topics():
+        yield _allow(provider, ACLOperation.WRITE, ResourceType.TOPIC, topic)
+        yield _allow(provider, ACLOperation.DESCRIBE, ResourceType.TOPIC, topic)
+    yield _allow(provider, ACLOperation.READ, ResourceType.TOPIC, provider.notices_topic())
+    yield _allow(provider, ACLOperation.READ, ResourceType.GROUP, provider.group())
+
+
+def _allow(provider: Provider, operation: ACLOperation, resource_type: ResourceType, name: str) -> ACL:
+    resource = ResourcePattern(resource_type, name, ACLResourcePatternType.LITERAL)
+    return ACL(f"User:{provider.code}", "*", operation, ACLPermissionType.ALLOW, resource)
+
+
+def _present_rights(admin: KafkaAdminClient, code: str) -> set[ACL]:
+    anything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
+    found, _ = admin.describe_acls(ACLFilter(f"User:{code}", None, ACLOperation.ANY, ACLPermissionType.ANY, anything))
+    return set(found)

@@ -1,0 +1,69 @@
+"""Writes the statement of an account as text for people at a terminal. Reads only the sealed bytes, like any other reader."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from carbonbureau.accounts.v1 import account_pb2
+
+from services.collector.store.accounts import SealedRevision
+
+_LINES_SHOWN_MAX = 60
+
+
+def statement_text(revision: SealedRevision) -> str:
+    """Write a sealed statement: who, figures by window, newest lines, findings, evidence."""
+    statement = account_pb2.AccountStatement.FromString(revision.statement)
+    return "\n".join(_sections(statement, revision)) + "\n"
+
+
+def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision) -> Iterator[str]:
+    profile = statement.profile
+    yield f"carbon account of {statement.subject_code}  {profile.name or '(not in the directory)'}"
+    yield f"  subject {statement.subject_id}  industry {profile.industry_code or '-'}  city {profile.city_code or '-'}"
+    yield f"  revision {revision.account_revision} sealed {revision.known_at.isoformat()}  sha256 {revision.statement_sha256.hex()}"
+    yield f"  evidence: {statement.evidence_count} submissions, Merkle root {statement.evidence_root.hex()}"
+    yield "\nper 12-month window"
+    yield from _table(
+        ("from", "to", "scope 1 t", "scope 2 t", "output", "unit", "t/unit", "months", "quality"),
+        [
+            (
+                one.period.start_date,
+                one.period.end_date,
+                one.scope1_tco2e,
+                one.scope2_tco2e,
+                one.output_amount or "-",
+                one.output_unit or "-",
+                one.intensity_tco2e_per_unit or "-",
+                str(one.months_covered),
+                str(one.data_quality),
+            )
+            for one in statement.annual_figures
+        ],
+    )
+    yield f"\nemissions, newest {_LINES_SHOWN_MAX} of {len(statement.lines)} lines"
+    yield from _table(
+        ("from", "to", "scope", "carrier", "t CO2e", "±%", "quality", "method", "facility"),
+        [
+            (
+                one.period.start_date,
+                one.period.end_date,
+                str(one.scope),
+                one.energy_carrier or "-",
+                one.amount_tco2e,
+                one.standard_uncertainty_percent,
+                str(one.data_quality),
+                one.method_code,
+                one.facility_id[:8],
+            )
+            for one in statement.lines[-_LINES_SHOWN_MAX:]
+        ],
+    )
+    yield f"\nfindings: {len(statement.findings)} open"
+    for finding in statement.findings:
+        yield f"  {finding.severity:<8} {finding.rule_id:<32} {finding.period.start_date or '':<10} {finding.message}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    cells = [head, *rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,213 @@
+"""Makes submissions for the collector's tests: sound ones by default, each test says only what it is about."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from functools import cache
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from carbonbureau.common.v1 import period_pb2
+from carbonbureau.intake.v1 import submission_pb2 as intake
+
+from services.collector import wire
+from services.collector.__main__ import book
+from services.collector.domain import account, effective, subject_code
+from services.collector.domain.account import AccountView
+from services.collector.domain.directory import Claim
+from services.collector.domain.emissions import Book
+from services.collector.domain.finding import AccountFinding
+from services.collector.domain.rules import catalogue
+from services.collector.domain.submission import DOMAIN_OF_KIND, BusinessKey, Submission
+from services.common.identifiers import derived_id
+
+ZONE = "Asia/Shanghai"
+PROVINCE = "shanxi"
+# After every period that the tests use, before today.
+RECEIVED_AT = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
+METERED, INVOICED, DECLARED, VERIFIED = (
+    intake.BASIS_METERED,
+    intake.BASIS_INVOICED,
+    intake.BASIS_DECLARED,
+    intake.BASIS_VERIFIED,
+)
+_numbers = itertools.count(1)
+
+
+def code_of(number: int, *, region: str = "140400") -> str:
+    """Make a valid code: management digit 9, category 1, region, nine characters of the number."""
+    body = f"91{region}{number:09d}"
+    return body + subject_code.check_character(body)
+
+
+CODE = code_of(1)
+SUBJECT_ID = derived_id("subject", province=PROVINCE, first_code=CODE)
+
+
+def month(year: int, number: int, *, zone: str = ZONE) -> period_pb2.Period:
+    """Make the period of a calendar month; a number above 12 goes on into the next years."""
+    year, number = year + (number - 1) // 12, (number - 1) % 12 + 1
+    end = date(year + number // 12, number % 12 + 1, 1)
+    return period_pb2.Period(start_date=f"{year}-{number:02d}-01", end_date=end.isoformat(), time_zone=zone)
+
+
+def year(number: int, *, zone: str = ZONE) -> period_pb2.Period:
+    return period_pb2.Period(start_date=f"{number}-01-01", end_date=f"{number + 1}-01-01", time_zone=zone)
+
+
+def days(start: str, end: str, *, zone: str = ZONE) -> period_pb2.Period:
+    return period_pb2.Period(start_date=start, end_date=end, time_zone=zone)
+
+
+def message(*, record_number: str | None = None, record_revision: int = 1, code: str = CODE, **fields: Any) -> intake.Submission:
+    """Make a submission; what is not given is sound."""
+    number = record_number if record_number is not None else f"R-{next(_numbers)}"
+    return intake.Submission(subject_code=code, record_number=number, record_revision=record_revision, **fields)
+
+
+def electricity(mwh: str, *, period: period_pb2.Period | None = None, basis: int = METERED, **fields: Any) -> intake.Submission:
+    use = intake.ElectricityUse(purchased_mwh=mwh, basis=basis)
+    return message(period=period or month(2024, 1), electricity_use=use, **fields)
+
+
+def fuel(
+    tonnes: str,
+    *,
+    fuel_code: str = "coal",
+    period: period_pb2.Period | None = None,
+    basis: int = METERED,
+    ncv: str = "",
+    carbon: str = "",
+    volume: str | None = None,
+    **fields: Any,
+) -> intake.Submission:
+    quantity = {"mass_t": tonnes} if volume is None else {"volume_ten_thousand_nm3": volume}
+    use = intake.FuelUse(fuel_code=fuel_code, ncv_gj_per_unit=ncv, carbon_content_tc_per_gj=carbon, basis=basis, **quantity)
+    return message(period=period or month(2024, 1), fuel_use=use, **fields)
+
+
+def output(
+    amount: str,
+    *,
+    product: str = "electricity",
+    route: str = "coal",
+    period: period_pb2.Period | None = None,
+    basis: int = METERED,
+    **fields: Any,
+) -> intake.Submission:
+    quantity = {"electricity_mwh": amount} if product == "electricity" else {"mass_t": amount}
+    made = intake.Output(product_code=product, process_route=route, basis=basis, **quantity)
+    return message(period=period or month(2024, 1), output=made, **fields)
+
+
+def reported(
+    scope1: str, scope2: str = "", *, carrier: str = "", period: period_pb2.Period | None = None, basis: int = DECLARED, **fields: Any
+) -> intake.Submission:
+    emissions = intake.ReportedEmissions(scope1_tco2e=scope1, scope2_tco2e=scope2, energy_carrier=carrier, standard="MEE", basis=basis)
+    return message(period=period or month(2024, 1), reported_emissions=emissions, **fields)
+
+
+def owned(number: str, since: str = "2010-01-01", until: str = "") -> intake.FacilityOwnership:
+    return intake.FacilityOwnership(facility_number=number, owned_from_date=since, owned_until_date=until)
+
+
+def entry(
+    *facilities: intake.FacilityOwnership,
+    industry: str = "4411",
+    name: str = "长治某电厂",
+    effective_date: str = "2020-01-01",
+    city: str = "140400",
+    **fields: Any,
+) -> intake.Submission:
+    registry = intake.RegistryEntry(
+        effective_date=effective_date,
+        name=name,
+        industry_code=industry,
+        city_code=city,
+        size=intake.ENTERPRISE_SIZE_LARGE,
+        facilities=facilities,
+    )
+    return message(registry_entry=registry, **fields)
+
+
+def plan(*, adopted: str = "2023-05-01", **fields: Any) -> intake.Submission:
+    transition_plan = intake.TransitionPlan(
+        adopted_date=adopted,
+        base_year=2022,
+        yearly_targets=[intake.YearlyTarget(year=2024, intensity_reduction_percent="4.5")],
+        milestones=[intake.Milestone(milestone_number="M1", description="turbine", due_date="2025-01-01", completed_date="2024-12-01")],
+    )
+    return message(transition_plan=transition_plan, **fields)
+
+
+def investment(
+    amount: str, total: str, *, technology: str = "turbine_retrofit", period: period_pb2.Period | None = None, **fields: Any
+) -> intake.Submission:
+    spent = intake.TransitionInvestment(technology_code=technology, amount_yuan=amount, total_capital_expenditure_yuan=total)
+    return message(period=period or year(2024), transition_investment=spent, **fields)
+
+
+@cache
+def the_book() -> Book:
+    """Give the methods and technologies as they are shipped."""
+    return book()
+
+
+def accepted(sent: intake.Submission, *, provider: str) -> Submission:
+    """Read a message as intake would have kept it."""
+    value = sent.SerializeToString(deterministic=True)
+    received = wire.submission(value, is_json=False)
+    assert received.kind is not None
+    assert received.content is not None
+    assert not received.defects
+    key = BusinessKey(
+        provider_code=provider, kind=received.kind, record_number=received.record_number, record_revision=received.record_revision
+    )
+    return Submission(
+        submission_id=key.submission_id(),
+        provider_code=provider,
+        kind=received.kind,
+        record_number=received.record_number,
+        record_revision=received.record_revision,
+        facility_number=received.facility_number,
+        period=received.period,
+        content=received.content,
+        sha256=sha256(value).digest(),
+    )
+
+
+def topic_of(sent: intake.Submission, provider: str) -> str:
+    """Name the topic that a message belongs on."""
+    kind = wire.submission(sent.SerializeToString(), is_json=False).kind
+    assert kind is not None
+    return f"intake.{DOMAIN_OF_KIND[kind].value}.v1.{provider}"
+
+
+Sent = tuple[str, intake.Submission]
+
+
+def view_of(
+    sent: Iterable[Sent], *, subject_id: UUID = SUBJECT_ID, claims_of_others: Sequence[Claim] = (), by: Book | None = None
+) -> AccountView:
+    """Draw up the account that follows from what providers sent, `(provider, message)` each."""
+    submissions = [accepted(one, provider=provider) for provider, one in sent]
+    revisions = effective.split(((one.provider_code, one.kind, one.record_number), one.record_revision, one) for one in submissions)
+    return account.draw_up(
+        subject_id=subject_id,
+        province=PROVINCE,
+        effective=revisions.effective,
+        parked=revisions.parked,
+        claims_of_others=claims_of_others,
+        book=by or the_book(),
+    )
+
+
+def findings_of(view: AccountView) -> list[AccountFinding]:
+    return catalogue.account_findings(view, view.subject_id)
+
+
+def rule_ids(view: AccountView) -> set[str]:
+    return {finding.rule_id for finding in findings_of(view)}

@@ -1,0 +1,43 @@
+"""The Merkle tree hash, against the test vectors of RFC 6962 implementations and its recursive definition."""
+
+from hashlib import sha256
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.collector.domain.merkle import tree_hash
+
+# Leaves and roots of the reference implementation's tests (certificate-transparency, merkletree).
+LEAVES = [bytes.fromhex(leaf) for leaf in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")]
+ROOTS = {
+    1: "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    2: "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    3: "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    5: "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    7: "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    8: "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+}
+
+
+def by_definition(leaves: list[bytes]) -> bytes:
+    """Compute it as RFC 6962 section 2.1 writes it down."""
+    if not leaves:
+        return sha256(b"").digest()
+    if len(leaves) == 1:
+        return sha256(b"\x00" + leaves[0]).digest()
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    return sha256(b"\x01" + by_definition(leaves[:split]) + by_definition(leaves[split:])).digest()
+
+
+class TestTreeHash:
+    def test_gives_the_published_roots(self) -> None:
+        assert {count: tree_hash(LEAVES[:count]).hex() for count in ROOTS} == ROOTS
+
+    def test_of_nothing_is_the_hash_of_nothing(self) -> None:
+        assert tree_hash([]) == sha256(b"").digest()
+
+    @given(st.lists(st.binary(max_size=40), max_size=70))
+    def test_equals_the_recursive_definition(self, leaves: list[bytes]) -> None:
+        assert tree_hash(leaves) == by_definition(leaves)
