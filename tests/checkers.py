@@ -230,9 +230,9 @@ def accounts_follow_from_submissions(connection: Connection) -> list[str]:
 def account_revisions_are_whole(connection: Connection) -> list[str]:
     """Account revisions are numbered 1, 2, … without gap, are what was hashed, and the last one says what is posted."""
     query = """
-        SELECT subject_id, count(*) AS n, max(account_revision) AS last, s.account_revision AS told
-        FROM collector.account_revision JOIN collector.subject s USING (subject_id) GROUP BY subject_id, s.account_revision
-        HAVING count(*) <> max(account_revision.account_revision) OR s.account_revision <> max(account_revision.account_revision)
+        SELECT subject_id, count(*) AS n, max(r.account_revision) AS last, s.account_revision AS told
+        FROM collector.account_revision r JOIN collector.subject s USING (subject_id) GROUP BY subject_id, s.account_revision
+        HAVING count(*) <> max(r.account_revision) OR s.account_revision <> max(r.account_revision)
     """
     problems = [
         f"account {row['subject_id']} has {row['n']} revisions, the last {row['last']}, the newest told {row['told']}"

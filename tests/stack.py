@@ -75,9 +75,10 @@ class Stack:
     def environment(self, service: str, *, kafka_principal: str | None = None) -> dict[str, str]:
         return {**inherited(), **environment(service, self.state, kafka_principal=kafka_principal)}
 
-    def command(self, service: str, *arguments: str, kafka_principal: str | None = None) -> str:
+    def command(self, service: str, *arguments: str, kafka_principal: str | None = None, crash_point: str | None = None) -> str:
         """Run one command of a service to its end and give what it printed."""
-        return _run([sys.executable, "-m", f"services.{service}", *arguments], self.environment(service, kafka_principal=kafka_principal))
+        variables = self.environment(service, kafka_principal=kafka_principal) | _armed(service, crash_point)
+        return _run([sys.executable, "-m", f"services.{service}", *arguments], variables)
 
     def sandbox_environment(self) -> dict[str, str]:
         return {**inherited(), **sandbox_environment(self.state)}
@@ -105,12 +106,8 @@ class Stack:
     def start(self, *services: str, crash_points: Mapping[str, str] | None = None, extra: Mapping[str, str] | None = None) -> None:
         """Start services and wait until each says it serves. An armed crash point kills its process from within."""
         for service in services:
-            armed = (crash_points or {}).get(service)
-            variables = self.environment(service) | dict(extra or {})
-            prefix = f"CARBONBUREAU_{service.upper()}_"
-            variables |= {f"{prefix}KAFKA_SESSION_TIMEOUT_MS": SESSION_TIMEOUT_MS}
-            if armed is not None:
-                variables |= {f"{prefix}CRASH_POINT": armed, f"{prefix}ALLOW_CRASH_POINTS": "true"}
+            variables = self.environment(service) | _armed(service, (crash_points or {}).get(service)) | dict(extra or {})
+            variables[f"CARBONBUREAU_{service.upper()}_KAFKA_SESSION_TIMEOUT_MS"] = SESSION_TIMEOUT_MS
             with self.log(service).open("ab") as log:
                 self._children[service] = subprocess.Popen(
                     [sys.executable, "-m", f"services.{service}", "serve"], cwd=REPOSITORY, env=variables, stdout=log, stderr=log
@@ -155,6 +152,14 @@ class Stack:
     def kill(self, service: str) -> None:
         self.signal(service, signal.SIGKILL)
         self._children[service].wait()
+
+    def terminate(self, service: str) -> bool:
+        """End a service by SIGTERM; tell whether it ended by itself and not at a crash point on the way out."""
+        self.signal(service, signal.SIGTERM)
+        code = self._children[service].wait(timeout=30)
+        if code not in (0, -signal.SIGKILL):
+            raise StackError(f"{service} ended with {code} on SIGTERM:\n{self._tail(service)}")
+        return code == 0
 
     def stop(self, *services: str) -> None:
         """End services as Kubernetes would, and insist on a clean exit."""
@@ -311,6 +316,11 @@ class Stack:
                 if isinstance(entry, dict) and entry.get("event") == event:
                     found.append(entry)
         return found
+
+
+def _armed(service: str, crash_point: str | None) -> dict[str, str]:
+    prefix = f"CARBONBUREAU_{service.upper()}_"
+    return {} if crash_point is None else {f"{prefix}CRASH_POINT": crash_point, f"{prefix}ALLOW_CRASH_POINTS": "true"}
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,10 +29,12 @@ SEED = 7
 SETTLE_SECONDS_MAX = 300.0
 # The first of each are shown as they happen; after that a count every second tells that it goes on.
 SHOWN_OF_EACH = 4
+# Counts of the summaries that are zero when nothing is being done.
+UNDER_WAY = ("dirty subjects", "revisions waiting", "revisions prepared", "signing tickets")
 SHOWN_EVENTS = {
-    "account-revised": "account ",
-    "assessment-made": "grade   ",
-    "report-issued": "report  ",
+    "account-revised": "account …{code}  revision {account_revision}, {postings} postings, {findings_opened} findings",
+    "assessment-made": "grade   …{code}  {grade}, score {score}, stage {stage}",
+    "report-issued": "report  …{code}  revision {revision_number}, content {content_sha256:.12}…",
 }
 
 
@@ -75,10 +78,16 @@ class Shown:
                 if isinstance(event, str) and event in SHOWN_EVENTS:
                     self.counts[event] = self.counts.get(event, 0) + 1
                     if self.counts[event] <= SHOWN_OF_EACH:
-                        say(f"{SHOWN_EVENTS[event]} {entry.get('message', '')}")
+                        say(_line(event, entry))
         if self.counts and time.monotonic() - self.said_at > 2:
             self.said_at = time.monotonic()
             say("so far    " + ", ".join(f"{self.counts.get(event, 0)} × {event}" for event in SHOWN_EVENTS))
+
+
+def _line(event: str, entry: Mapping[str, object]) -> str:
+    """Fill the event's template; a field that a log line does not have (the score of a subject not rated) shows as a dash."""
+    code = str(entry.get("subject_code", entry.get("subject", "")))[-4:]
+    return SHOWN_EVENTS[event].format_map(defaultdict(lambda: "–", {**entry, "code": code}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,7 +158,7 @@ def _settle(state: State, shown: Shown, followers: Sequence[LogFollower]) -> dic
     before: dict[str, Mapping[str, int]] = {}
     while True:
         now = {service: summary(state, service) for service in SERVICES}
-        under_way = sum(counts.get(name, 0) for counts in now.values() for name in ("work_items", "outbox_unpublished"))
+        under_way = sum(counts.get(name, 0) for counts in now.values() for name in UNDER_WAY)
         if now == before and not under_way:
             return now
         if time.monotonic() > deadline:
@@ -167,7 +176,12 @@ def summary(state: State, service: str) -> Mapping[str, int]:
     if done.returncode:
         raise CannotRunError(f"{service} summary ended with exit code {done.returncode}: {done.stderr.strip()}")
     counts = json.loads(done.stdout.splitlines()[-1])
-    return {name: value for name, value in counts.items() if isinstance(value, int)}
+    flat: dict[str, int] = {}
+    for name, value in counts.items():
+        for part, count in value.items() if isinstance(value, dict) else [("", value)]:
+            if isinstance(count, int):
+                flat[f"{name} {part}".strip().replace("_", " ")] = count
+    return flat
 
 
 def _table(summaries: Mapping[str, Mapping[str, int]], *, seconds: float, code: str, report: Path) -> None:
@@ -175,7 +189,7 @@ def _table(summaries: Mapping[str, Mapping[str, int]], *, seconds: float, code: 
     say(f"what exists now, {seconds:.0f} s after the first record was sent")
     for service, counts in summaries.items():
         for name, count in counts.items():
-            say(f"  {service:<10} {name.replace('_', ' '):<28} {count:>9,}")
+            say(f"  {service:<10} {name:<36} {count:>9,}")
     shown = report.relative_to(REPOSITORY) if report.is_relative_to(REPOSITORY) else report
     say("")
     say("try next")

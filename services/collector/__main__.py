@@ -171,6 +171,7 @@ def _summary(_: argparse.Namespace) -> int:
 def _providers_apply(parsed: argparse.Namespace) -> int:
     entries = parse_directory(parsed.file.read_text(encoding="utf-8"))
     settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
     clock = SystemClock()
     applied = apply_directory(
         entries,

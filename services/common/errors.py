@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import grpc
 from google.protobuf import any_pb2
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # has stubs, but no marker file
+from google.rpc import error_details_pb2, status_pb2
 
 # Above 8 KB a random share of replies turns into RESOURCE_EXHAUSTED (PITFALLS, grpcio); half of that is the limit here.
 STATUS_BYTES_MAX = 4000

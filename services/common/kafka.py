@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import zstandard
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.errors import KafkaConfigurationError, KafkaError
+from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
 
@@ -32,6 +33,8 @@ _LATEST = -1
 # The broker takes records of 1 MiB; a fetch of this size holds the largest one and bounds the memory of a poll.
 _PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024
 _FETCH_BYTES_MAX = 16 * 1024 * 1024
+# Records of 1 MiB that pack well stay below this; a batch made to exhaust its reader's memory does not.
+_UNPACKED_BYTES_MAX = 32 * 1024 * 1024
 _METADATA_AGE_MAX_MS = 10_000
 # delivery_timeout_ms must exceed linger_ms + request_timeout_ms; short, because the outbox tries again by itself.
 _LINGER_MS = 2
@@ -190,7 +193,7 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafk
 
     An error while iterating leaves the finished iterator in place, and the next poll() spins on it for ever; here the batch
     is let go and the error says where it was. A header name that is not UTF-8, which the broker accepts from anyone, would be
-    such an error; here it is read with its bytes escaped.
+    such an error; here it is read with its bytes escaped. A small batch may unpack to any size; here it may not.
     """
 
     def take(self, n: int | None = None) -> list[Any]:
@@ -219,8 +222,22 @@ class _TolerantBatches:
 
 
 class _TolerantBatch(DefaultRecordBatch):  # type: ignore[misc]
+    # The attributes are slots of the base, which has no types.
     __slots__ = ()
     _buffer: Any
+    _pos: Any
+    _decompressed: Any
+
+    def _maybe_uncompress(self) -> None:
+        if not self._decompressed and self.compression_type == self.CODEC_ZSTD:
+            packed = bytes(memoryview(self._buffer)[self._pos :])
+            with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
+                unpacked = reader.read(_UNPACKED_BYTES_MAX + 1)
+            if len(unpacked) > _UNPACKED_BYTES_MAX:
+                raise CorruptRecordError(f"a batch unpacks to more than {_UNPACKED_BYTES_MAX} bytes")
+            self._buffer, self._pos = bytearray(unpacked), 0
+            self._decompressed = True
+        super()._maybe_uncompress()
 
     def _read_msg(self, *arguments: Any) -> Any:
         try:

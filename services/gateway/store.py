@@ -16,6 +16,7 @@ from services.gateway.tables import CREDIT_GRADE, INQUIRY, INQUIRY_OUTCOME, REFU
 
 _REFUSED_VALUE_BYTES_MAX = 64 * 1024
 _GRADE, _REVISION = CREDIT_GRADE.c, REPORT_REVISION.c
+_MOVED = ("subject_code", "revision_number", "content_sha256", "issued_at", "assessment")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,7 @@ def move_grades(transaction: Transaction, revisions: Iterable[IssuedRevision]) -
     if not ordered:
         return
     upsert = insert(CREDIT_GRADE)
-    moved = {name: upsert.excluded[name] for name in ("revision_number", "content_sha256", "issued_at", "assessment")}
+    moved = {name: upsert.excluded[name] for name in _MOVED}
     transaction.execute(
         upsert.on_conflict_do_update(
             index_elements=[_GRADE.subject_id], set_=moved, where=_GRADE.revision_number < upsert.excluded.revision_number
@@ -129,6 +130,7 @@ def move_grades(transaction: Transaction, revisions: Iterable[IssuedRevision]) -
         [
             {
                 "subject_id": one.subject_id,
+                "subject_code": one.subject_code,
                 "revision_number": one.number,
                 "content_sha256": one.content_sha256,
                 "issued_at": one.issued_at,

@@ -22,6 +22,7 @@ CREDIT_GRADE = Table(
     "credit_grade",
     METADATA,
     Column("subject_id", Uuid, primary_key=True),
+    Column("subject_code", Text, nullable=False),
     Column("revision_number", BigInteger, nullable=False),
     Column("content_sha256", Text, nullable=False),
     Column("issued_at", DateTime(timezone=True), nullable=False),

@@ -181,6 +181,7 @@ def _models(_: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     settings = load(ScoringSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
     clock = SystemClock()
     panel = read_panel(arguments.panel)
     print(f"panel {arguments.panel}: {panel.rows} rows, {len(panel.subjects)} subjects, sha256 {panel.sha256}", flush=True)

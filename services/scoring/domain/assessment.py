@@ -115,9 +115,10 @@ def next_change_on(statement: Statement, *, newest: AnnualFigures | None, assess
 
 
 def _days_of(plan: Plan) -> list[date]:
-    # A milestone is in time on the day it is due and overdue on the next.
     completed = [milestone.completed for milestone in plan.milestones if milestone.completed is not None]
-    return [plan.adopted, *completed, *(milestone.due + timedelta(days=1) for milestone in plan.milestones)]
+    # A milestone is in time on the day it is due and overdue on the next; the last day of the calendar ("no end") has no next.
+    overdue = [milestone.due + timedelta(days=1) for milestone in plan.milestones if milestone.due < date.max]
+    return [plan.adopted, *completed, *overdue]
 
 
 def _anniversary(day: date, *, years: int) -> date:

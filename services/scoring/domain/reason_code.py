@@ -61,7 +61,7 @@ _FAMILIES = {
 }
 _TEXTS = {
     "R101": (
-        "最近一年的排放强度高于同工艺基准:降低单位产品能耗或改用低碳能源可提高得分。",
+        "最近一年的排放强度高于同工艺满分水平:降低单位产品能耗或改用低碳能源可提高得分。",
         "Intensity of the newest year is above full marks for the process route: less energy per unit or cleaner energy raises the score.",
     ),
     "R102": (

@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from deploy.local import kafka as local_kafka
 from deploy.local import postgres as local_postgres
+from services.common import consumer as consumer_module
 from services.common import kafka, migrations, outbox, telemetry
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer, Record, Recoverable
@@ -117,7 +118,7 @@ class TestConsume:
             send(producer, coming, ["b"])
             eventually(lambda: taken(database) == [b"a", b"b"])
 
-    def test_sees_a_record_within_a_twentieth_of_a_second(
+    def test_sees_a_record_without_waiting_for_the_end_of_a_poll(
         self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, producer: KafkaProducer
     ) -> None:
         topic = make_topic(partitions=12)
@@ -133,7 +134,8 @@ class TestConsume:
                 send(producer, topic, [str(number)])
                 eventually(lambda count=count: len(arrived) > count)
                 delays.append(arrived[-1] - sent_at)
-        assert sorted(delays)[len(delays) // 2] < 0.05, delays
+        # A poll lasts half a second; on an idle machine the median is some hundredths.
+        assert sorted(delays)[len(delays) // 2] < 0.2, delays
 
     def test_cuts_batches_by_records(
         self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, producer: KafkaProducer
@@ -474,6 +476,70 @@ class TestHostileRecords:
         with running(consumer(database, kafka_settings, [topic], lambda _, records: seen.extend(records)).run):
             eventually(lambda: seen)
         assert seen[0].timestamp == datetime(1970, 1, 1, tzinfo=UTC)
+
+    def test_a_batch_that_cannot_be_read_stops_its_partition_and_no_other(
+        self,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        make_topic: MakeTopic,
+        producer: KafkaProducer,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        # The broker packs what it is sent anew, into a codec that this client has not got.
+        unreadable, other = make_topic(compression_type="snappy"), make_topic()
+        with running(consumer(database, kafka_settings, [unreadable, other]).run):
+            send(producer, unreadable, ["x"])
+            eventually(lambda: any("unreadable batch" in record.message for record in caplog.records))
+            for number in range(10):
+                send(producer, other, numbered(5, 5 * number))
+                time.sleep(0.1)
+            eventually(lambda: len(taken(database)) >= 50)
+        assert taken(database) == as_bytes(numbered(50))
+        assert sum("partition stuck" in record.message for record in caplog.records) == 1
+
+
+class TestHealthy:
+    def test_says_no_when_a_partition_with_records_goes_silent(
+        self,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        make_topic: MakeTopic,
+        producer: KafkaProducer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "_PROGRESS_S_MAX", 1.0)
+        topic = make_topic(partitions=2)
+        loop = consumer(database, kafka_settings, [topic])
+        with running(loop.run):
+            send(producer, topic, ["a"], partition=0)
+            eventually(lambda: taken(database) == [b"a"])
+            assert loop.healthy()
+            # What a client that forgot to fetch looks like.
+            loop._client.pause(TopicPartition(topic, 1))
+            send(producer, topic, ["b"], partition=1)
+            eventually(lambda: not loop.healthy())
+            loop._client.resume(TopicPartition(topic, 1))
+            eventually(loop.healthy)
+        assert taken(database) == [b"a", b"b"]
+
+    def test_says_no_when_the_loop_hangs(
+        self,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        make_topic: MakeTopic,
+        producer: KafkaProducer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "_TURN_S_MAX", 1.0)
+        topic = make_topic()
+        released = threading.Event()
+        loop = consumer(database, kafka_settings, [topic], lambda *_: released.wait(20))
+        with running(loop.run):
+            eventually(loop.healthy)
+            send(producer, topic, ["a"])
+            eventually(lambda: not loop.healthy())
+            released.set()
+            eventually(loop.healthy)
 
 
 class TestFreshness:

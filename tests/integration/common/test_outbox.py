@@ -107,7 +107,8 @@ class TestPublish:
                 add(database, event(topic, str(number)))
                 eventually(lambda: not unpublished(database))
                 latencies.append(time.monotonic() - started)
-        assert sorted(latencies)[2] < 0.1, latencies
+        # An idle poll lasts up to half a second; on an idle machine the median is some hundredths.
+        assert sorted(latencies)[2] < 0.2, latencies
 
     def test_delivers_a_transaction_that_began_before_another_and_committed_after_it(
         self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import uuid
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
 
 from services.gateway import export
 from services.gateway.consumer import handle
@@ -96,23 +99,16 @@ class TestHandle:
 
 class TestExport:
     def test_gives_every_inquiry_once_in_order_over_many_pages(self, gateway: Gateway) -> None:
-        from datetime import UTC, datetime, timedelta
-
-        gateway.rows("SELECT 1")
         start = datetime(2026, 1, 1, tzinfo=UTC)
+        fill = text("""
+            INSERT INTO inquiry (inquiry_id, received_at, identities, peer, method, name, request_id, request_sha256,
+                case_reference, decision, reason, claims_request_id)
+            SELECT gen_random_uuid(), :start + (n / 3) * interval '1 second', '{}', 'p', 'm', n::text, 'r', 's',
+                '', 'DENIED', 'PURPOSE_MISSING', false
+            FROM generate_series(0, 1499) AS n
+        """)
         with gateway.database.transaction("test.fill") as transaction:
-            from sqlalchemy import text
-
-            transaction.execute(
-                text("""
-                    INSERT INTO inquiry (inquiry_id, received_at, identities, peer, method, name, request_id, request_sha256, case_reference,
-                        decision, reason, claims_request_id)
-                    SELECT gen_random_uuid(), :start + (n / 3) * interval '1 second', '{}', 'p', 'm', n::text, 'r', 's', '', 'DENIED',
-                        'PURPOSE_MISSING', false
-                    FROM generate_series(0, 1499) AS n
-                """),
-                {"start": start},
-            )
+            transaction.execute(fill, {"start": start})
         lines = list(export.lines(gateway.database, since=start, until=start + timedelta(days=1)))
         assert len(lines) == len(set(lines)) == 1500
         part = list(export.lines(gateway.database, since=start + timedelta(seconds=1), until=start + timedelta(seconds=2)))

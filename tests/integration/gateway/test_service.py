@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import ipaddress
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -15,14 +18,17 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from kafka import KafkaProducer
 
-from deploy.local import certificates
+from deploy.local import certificates, database_access
 from deploy.local.certificates import Authority, KeyPair
 from deploy.local.environment import environment
 from deploy.local.kafka import KafkaBroker
 from deploy.local.postgres import PostgresServer
 from deploy.local.state import REPOSITORY, State, open_state
+from services.common import migrations
 from tests.integration.gateway.conftest import BANK, SUBSCRIBERS, Bank, refusal_of
 from tests.integration.gateway.process import ServiceProcess, serving
 from tests.unit.gateway.examples import CHANGZHI, report_revised
@@ -55,6 +61,32 @@ def settings(
 @pytest.fixture
 def process(settings: dict[str, str], tmp_path: Path) -> Iterator[ServiceProcess]:
     with serving("gateway", settings, tmp_path / "gateway.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="class")
+def shared(
+    kafka_broker: KafkaBroker, postgres_server: PostgresServer, servers_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    """One process for the tests of a class that only look at it: starting one takes longer than looking.
+
+    Gone before another test starts its own: two processes would be dealt the partitions of the one consumer group.
+    """
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "subscribers.toml").write_text(SUBSCRIBERS)
+    name = f"test_gateway_shared_{uuid.uuid4().hex[:8]}"
+    with postgres_server.connect_as_admin() as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+    database_access.prepare_database(postgres_server.connection, name)
+    url = postgres_server.url(role="gateway", database=name)
+    migrations.upgrade("gateway", url=url, password_file=postgres_server.password_file("gateway"))
+    state = open_state(servers_dir)
+    settings = {
+        **environment("gateway", state),
+        "CARBONBUREAU_GATEWAY_POSTGRES_URL": url,
+        "CARBONBUREAU_GATEWAY_SUBSCRIBERS_FILE": str(folder / "subscribers.toml"),
+    }
+    with serving("gateway", settings, folder / "gateway.log") as running:
         yield running
 
 
@@ -185,7 +217,7 @@ class TestHandshake:
         return certificates.authority(open_state(tmp_path_factory.mktemp("foreign")))
 
     def test_names_why_each_certificate_was_refused_and_goes_on_serving(
-        self, process: ServiceProcess, state: State, foreign: Authority
+        self, shared: ServiceProcess, state: State, foreign: Authority
     ) -> None:
         uris = [f"carbonbureau://subscriber/{BANK}"]
         refused: dict[str, KeyPair | None] = {
@@ -195,30 +227,30 @@ class TestHandshake:
             "CERTIFICATE_MISSING": None,
         }
         for reason, pair in refused.items():
-            bank = client(process, state, pair)
+            bank = client(shared, state, pair)
             with pytest.raises(grpc.RpcError) as raised:
                 bank.grade(CHANGZHI)
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE, reason
             bank.channel.close()
-            process.wait(f"metric {reason}", lambda: process.metric("gateway_handshakes_refused", reason=reason) >= 1)  # noqa: B023
-            process.wait(f"log {reason}", lambda: reason in [entry["reason"] for entry in process.events("handshake-refused")])  # noqa: B023
-        assert refusal_of(lambda: client(process, state, certificates.subscriber(state, BANK)).grade(CHANGZHI)).reason == "SUBJECT_UNKNOWN"
+            shared.wait(f"metric {reason}", lambda: shared.metric("gateway_handshakes_refused", reason=reason) >= 1)  # noqa: B023
+            shared.wait(f"log {reason}", lambda: reason in [entry["reason"] for entry in shared.events("handshake-refused")])  # noqa: B023
+        assert refusal_of(lambda: client(shared, state, certificates.subscriber(state, BANK)).grade(CHANGZHI)).reason == "SUBJECT_UNKNOWN"
 
-    def test_a_certificate_for_servers_is_none_for_banks(self, process: ServiceProcess, state: State) -> None:
-        bank = client(process, state, certificates.gateway(state))
+    def test_a_certificate_for_servers_is_none_for_banks(self, shared: ServiceProcess, state: State) -> None:
+        bank = client(shared, state, certificates.gateway(state))
         with pytest.raises(grpc.RpcError) as raised:
             bank.grade(CHANGZHI)
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-        process.wait("metric", lambda: process.metric("gateway_handshakes_refused", reason="CERTIFICATE_REFUSED") >= 1)
+        shared.wait("metric", lambda: shared.metric("gateway_handshakes_refused", reason="CERTIFICATE_REFUSED") >= 1)
 
-    def test_names_those_who_do_not_speak_tls(self, process: ServiceProcess, state: State) -> None:
-        with socket.create_connection(("127.0.0.1", process.port)) as plain:
+    def test_names_those_who_do_not_speak_tls(self, shared: ServiceProcess, state: State) -> None:
+        with socket.create_connection(("127.0.0.1", shared.port)) as plain:
             plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            process.wait("metric", lambda: process.metric("gateway_handshakes_refused", reason="NOT_TLS") >= 1)
+            shared.wait("metric", lambda: shared.metric("gateway_handshakes_refused", reason="NOT_TLS") >= 1)
 
-    def test_two_identities_pass_the_handshake_and_are_refused_by_name(self, process: ServiceProcess, state: State) -> None:
+    def test_two_identities_pass_the_handshake_and_are_refused_by_name(self, shared: ServiceProcess, state: State) -> None:
         uris = [f"carbonbureau://subscriber/{BANK}", "carbonbureau://subscriber/bank-regional"]
-        refused = refusal_of(lambda: client(process, state, certificates.issue(state, "two", uris=uris)).grade(CHANGZHI))
+        refused = refusal_of(lambda: client(shared, state, certificates.issue(state, "two", uris=uris)).grade(CHANGZHI))
         assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "IDENTITY_AMBIGUOUS")
 
 
@@ -269,33 +301,35 @@ class TestFiles:
 class TestStockTools:
     """buf curl with the bank's certificate: reflection, health, a call, a refusal with its ErrorInfo."""
 
-    def curl(self, process: ServiceProcess, state: State, method: str, data: str = "{}") -> subprocess.CompletedProcess[str]:
+    def curl(self, shared: ServiceProcess, state: State, method: str, data: str = "{}") -> subprocess.CompletedProcess[str]:
         bank = certificates.subscriber(state, BANK)
         command = [
             str(BUF), "curl", "--protocol", "grpc",
             "--cacert", str(certificates.authority_file(state)), "--cert", str(bank.certificate_file), "--key", str(bank.key_file),
-            "--data", data, f"https://127.0.0.1:{process.port}/{method}",
+            "--data", data, f"https://127.0.0.1:{shared.port}/{method}",
         ]  # fmt: skip
         return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60)
 
-    def test_answer_a_call_by_reflection(self, process: ServiceProcess, state: State, publish: Callable[..., None]) -> None:
+    def test_answer_a_call_by_reflection(self, shared: ServiceProcess, state: State, publish: Callable[..., None]) -> None:
         code, subject_id = subject()
         publish(report_revised(code=code, subject_id=subject_id))
-        bank = client(process, state, certificates.subscriber(state, BANK))
-        process.wait("the revision", lambda: _score(bank, code) == "63.12")
+        bank = client(shared, state, certificates.subscriber(state, BANK))
+        shared.wait("the revision", lambda: _score(bank, code) == "63.12")
         request = {"name": f"subjects/{code}/creditGrade", "purpose": "PERMITTED_PURPOSE_LOAN_APPROVAL", "requestId": str(uuid.uuid4())}
-        shown = self.curl(process, state, "carbonbureau.bureau.v1.InquiryService/GetCreditGrade", json.dumps(request))
+        shown = self.curl(shared, state, "carbonbureau.bureau.v1.InquiryService/GetCreditGrade", json.dumps(request))
         assert shown.returncode == 0, shown.stderr
         assert json.loads(shown.stdout)["finalGrade"] == "GRADE_BBB"
 
-    def test_show_why_a_call_was_refused(self, process: ServiceProcess, state: State) -> None:
+    def test_show_why_a_call_was_refused(self, shared: ServiceProcess, state: State) -> None:
         request = {"name": f"subjects/{CHANGZHI}/creditGrade", "requestId": str(uuid.uuid4())}
-        shown = self.curl(process, state, "carbonbureau.bureau.v1.InquiryService/GetCreditGrade", json.dumps(request))
+        shown = self.curl(shared, state, "carbonbureau.bureau.v1.InquiryService/GetCreditGrade", json.dumps(request))
         assert shown.returncode != 0
-        assert "PURPOSE_MISSING" in shown.stderr
+        (detail,) = json.loads(shown.stderr)["details"]
+        assert detail["type"] == "google.rpc.ErrorInfo"
+        assert b"PURPOSE_MISSING" in base64.b64decode(detail["value"] + "==")
 
-    def test_ask_for_health(self, process: ServiceProcess, state: State) -> None:
-        shown = self.curl(process, state, "grpc.health.v1.Health/Check", '{"service": "carbonbureau.bureau.v1.InquiryService"}')
+    def test_ask_for_health(self, shared: ServiceProcess, state: State) -> None:
+        shown = self.curl(shared, state, "grpc.health.v1.Health/Check", '{"service": "carbonbureau.bureau.v1.InquiryService"}')
         assert json.loads(shown.stdout) == {"status": "SERVING"}, shown.stderr
 
 
@@ -332,10 +366,6 @@ def _score(bank: Bank, code: str) -> str | None:
 
 def _serial(process: ServiceProcess, state: State) -> int:
     """Give the serial number of the certificate that the server shows now."""
-    import ssl
-
-    from cryptography import x509
-
     pair = certificates.subscriber(state, BANK)
     context = ssl.create_default_context(cafile=str(certificates.authority_file(state)))
     context.load_cert_chain(pair.certificate_file, pair.key_file)
@@ -347,14 +377,11 @@ def _serial(process: ServiceProcess, state: State) -> int:
 def _renewed(state: State, tmp_path: Path) -> KeyPair:
     """Make another certificate for the server, of the same authority, ending another day."""
     pair = KeyPair(certificate_file=tmp_path / "renewed.pem", key_file=tmp_path / "renewed.key")
-    from cryptography import x509
-    from cryptography.x509.oid import ExtendedKeyUsageOID
-
     certificates._issue(
         certificates.authority(state),
         pair,
         common_name="gateway",
-        names=[x509.DNSName("localhost"), x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1"))],
+        names=[x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))],
         usage=ExtendedKeyUsageOID.SERVER_AUTH,
         not_after=NOW + 30 * DAY,
     )

@@ -86,7 +86,6 @@ class TestTake:
     def test_leaves_nothing_behind_when_the_transaction_ends_badly(self, reports: Reports) -> None:
         handler = AssessmentConsumer(clock=SystemClock(), issuer=ISSUER, key_profile=KeyProfile.SANDBOX)
 
-
         def fall_over_before_the_commit() -> None:
             with reports.database.transaction("test.batch") as transaction:
                 handler.handle(transaction, [record(assessment_made())])

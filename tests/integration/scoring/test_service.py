@@ -28,7 +28,7 @@ from services.scoring.wire import ACCOUNT_REVISED_TOPIC, ASSESSMENT_MADE_TOPIC
 from tests.integration.common.mechanism import everything_in, settings_for
 from tests.integration.scoring.conftest import Scoring, assemble
 from tests.unit.scoring.accounts import account_revised
-from tests.unit.scoring.subjects import window
+from tests.unit.scoring.subjects import SUBJECT_CODE, window
 
 CRASH_POINTS = (
     "consumer.batch.before_commit",
@@ -53,23 +53,30 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
         self._producer = KafkaProducer(**broker.client_settings("admin"), acks="all", enable_idempotence=True)
 
-    def command(self, *arguments: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "services.scoring", *arguments], cwd=REPOSITORY, env=self._variables, capture_output=True, text=True
-        )
+    def command(self, *arguments: str, code: int = 0, crash_point: str | None = None) -> str:
+        command = [sys.executable, "-m", "services.scoring", *arguments]
+        done = subprocess.run(command, cwd=REPOSITORY, env=self._armed(crash_point), capture_output=True, text=True)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
     def start(self, *, crash_point: str | None = None, wait: bool = True) -> None:
-        variables = dict(self._variables)
-        if crash_point is not None:
-            variables |= {"CARBONBUREAU_SCORING_CRASH_POINT": crash_point, "CARBONBUREAU_SCORING_ALLOW_CRASH_POINTS": "true"}
+        command = [sys.executable, "-m", "services.scoring", "serve"]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.scoring", "serve"], cwd=REPOSITORY, env=variables, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(command, cwd=REPOSITORY, env=self._armed(crash_point), stdout=log, stderr=log)
         if wait:
             self.until(self.serving, seconds=READY_SECONDS_MAX)
+
+    def assess_here(self, *messages: Any) -> None:
+        """Assess in this process what a test wants to find in the tables."""
+        (release,) = self.parts.rows("SELECT artefact FROM model_release")
+        self.parts.models.take_up(release["artefact"])
+        self.parts.take(*messages)
+
+    def _armed(self, crash_point: str | None) -> dict[str, str]:
+        if crash_point is None:
+            return self._variables
+        armed = {"CARBONBUREAU_SCORING_CRASH_POINT": crash_point, "CARBONBUREAU_SCORING_ALLOW_CRASH_POINTS": "true"}
+        return self._variables | armed
 
     def stop(self) -> int:
         assert self._process is not None
@@ -175,23 +182,6 @@ class TestServe:
         assert {line["subject"] for line in made} == {"…T00X"}
         assert service.stop() == 0
 
-    def test_answers_its_commands(self, service: Service) -> None:
-        subject_id = uuid4()
-        service.start()
-        code = f"91140400MA{uuid4().hex[:8].upper()}"
-        service.publish(account_revised(subject_id=subject_id, subject_code=code))
-        service.until(lambda: service.told({subject_id}))
-        summary = json.loads(service.command("summary"))
-        assert summary["rated"] >= 1
-        assert summary["model_in_use"]
-        assert "intensity-fall-1y" in service.command("models")
-        explained = service.command("explain", "--subject", code)
-        assert "milestones_met" in explained
-        assert service.command("explain", "--subject", "91140400MA0NOBODYX", code=1) == ""
-        assert "FORWARD_LOOKING" in service.command("sensitivity")
-        assert "0 new assessments" in service.command("reassess", "--rate", "100")
-        assert service.stop() == 0
-
     def test_loses_and_doubles_nothing_when_killed_at_any_crash_point(self, service: Service) -> None:
         subject_ids = [uuid4() for _ in range(3)]
         for revision, point in enumerate(CRASH_POINTS, start=1):
@@ -216,3 +206,25 @@ class TestServe:
             assert revisions == sorted(set(revisions))
             assert revisions[-1] == newest
         assert service.stop() == 0
+
+
+class TestCommands:
+    def test_tell_what_is_there(self, service: Service) -> None:
+        thin = account_revised(subject_id=uuid4(), subject_code="91140400MA0THIN00X", windows=[window(2025)])
+        service.assess_here(account_revised(), thin)
+        summary = json.loads(service.command("summary"))
+        assert (summary["subjects"], summary["rated"], summary["not_rated"]) == (2, 1, 1)
+        assert summary["not_rated_reasons"] == {"TOO_FEW_PERIODS": 1}
+        assert f"* {summary['model_in_use']}" in service.command("models")
+        assert "FORWARD_LOOKING" in service.command("sensitivity")
+        assert "milestones_met" in service.command("explain", "--subject", SUBJECT_CODE)
+        assert service.command("explain", "--subject", "91140400MA0NOBODYX", code=1) == ""
+
+    def test_a_killed_wave_goes_on_where_it_was(self, service: Service, panel_file: Path) -> None:
+        service.assess_here(*(account_revised(subject_id=UUID(int=number)) for number in range(1, 6)))
+        service.command("train", "--panel", str(panel_file), "--seed", "2")
+        for point in ("reassess.wave.before_commit", "reassess.wave.after_commit@2"):
+            service.command("reassess", "--rate", "2", code=-signal.SIGKILL, crash_point=point)
+        service.command("reassess", "--rate", "1000")
+        numbers = service.parts.rows("SELECT subject_id, max(assessment_number) AS newest, count(*) AS made FROM assessment GROUP BY 1")
+        assert [(row["newest"], row["made"]) for row in numbers] == [(2, 2)] * 5

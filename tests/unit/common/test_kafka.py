@@ -69,6 +69,14 @@ class TestPartitionRecords:
         assert not records
         assert drained == [records]
 
+    def test_a_batch_that_unpacks_beyond_the_limit_is_unreadable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        buffer = batches(*[[("name", b"x" * 1000)]] * 50, compression=4)
+        assert len(buffer) < 1000
+        assert len(partition_records(bytearray(buffer), []).take(100)) == 50
+        monkeypatch.setattr(kafka, "_UNPACKED_BYTES_MAX", 50_000)
+        with pytest.raises(UnreadableBatch, match="unpacks to more than 50000 bytes"):
+            partition_records(buffer, []).take(100)
+
     def test_a_batch_of_a_codec_that_is_not_installed_is_unreadable_not_fatal(self) -> None:
         buffer = batches([], compression=4)
         with pytest.raises(UnreadableBatch):

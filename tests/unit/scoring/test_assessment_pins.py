@@ -89,6 +89,12 @@ class TestNextChangeOn:
         of = statement(with_plan=replace(plan(met=0), adopted=date(2026, 12, 24)))
         assert next_change_on(of, newest=of.annual_figures[-1], assessed_on=TODAY) == date(2026, 12, 24)
 
+    def test_bears_a_milestone_without_end_and_figures_from_long_ago(self) -> None:
+        endless = Milestone(number="1", due=date.max, completed=None)
+        of = statement([window(1), window(1900)], with_plan=replace(plan(), milestones=(endless,)))
+        assert next_change_on(of, newest=of.annual_figures[-1], assessed_on=TODAY) == date(2027, 1, 1)
+        assert observed(of).stale_years == 125
+
     def test_is_never_for_a_subject_that_is_not_rated(self) -> None:
         assert next_change_on(statement([window(2025)]), newest=None, assessed_on=TODAY) is None
 

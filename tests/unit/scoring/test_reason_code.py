@@ -77,3 +77,25 @@ class TestReasonCodes:
             statement(windows, industry="4415", with_plan=plan(met=3, target_percent="0"), investments=[investment(2025, share="0.5")])
         )
         assert reasons(perfect) == ()
+
+
+class TestTexts:
+    def test_name_the_full_marks_that_are_published(self) -> None:
+        seen, says = observed(statement()), prediction()
+        told = {one.code: one for one in all_reasons(seen, prediction=says, score=score_of(seen, prediction=says, parameters=PARAMETERS))}
+        full_marks = {
+            index.code: next(figure for figure, value in index.ramp.points if value == 100)
+            for index in PARAMETERS.indices
+            if index.code != "reduction_probability"
+        }
+        for code, index, times in (
+            ("R201", "annual_reduction", 1),
+            ("R202", "cumulative_reduction", 1),
+            ("R301", "emissions_trend", -1),
+            ("R302", "newest_emissions_change", -1),
+            ("R501", "lead_within_route", 100),
+            ("R502", "lead_within_industry", 100),
+        ):
+            named = int(full_marks[index] * times)
+            assert f"{named} %" in told[code].text_en
+            assert f"{named}%" in told[code].text_zh

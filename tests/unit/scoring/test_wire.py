@@ -89,7 +89,7 @@ class TestAccountRevised:
             lambda event: setattr(event.statement.annual_figures[0], "scope1_tco2e", "1e308"),
             lambda event: setattr(event.statement.annual_figures[0], "output_amount", "NaN"),
             lambda event: setattr(event.statement.annual_figures[0].period, "start_date", "2023-13-01"),
-            lambda event: setattr(event.statement.plan.milestones[0], "due_date", "9999-12-31"),
+            lambda event: setattr(event.statement.plan.milestones[0], "due_date", "9999-12-32"),
             lambda event: setattr(event.statement.plan, "adopted_date", ""),
             lambda event: setattr(event.statement.investments[0], "amount_yuan", "many"),
         ],

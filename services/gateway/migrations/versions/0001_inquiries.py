@@ -29,6 +29,7 @@ REPORT_REVISION_BY_CODE = "CREATE INDEX report_revision_by_code ON report_revisi
 CREDIT_GRADE = """
     CREATE TABLE credit_grade (
         subject_id uuid PRIMARY KEY,
+        subject_code text NOT NULL,
         revision_number bigint NOT NULL,
         content_sha256 text NOT NULL,
         issued_at timestamptz NOT NULL,

@@ -1,0 +1,257 @@
+"""From a provider's own principal through Kafka to its notices and the account event: the loops as they run, on real servers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from carbonbureau.accounts.v1 import account_pb2
+from carbonbureau.intake.v1 import notice_pb2
+from carbonbureau.intake.v1 import submission_pb2 as intake
+from google.protobuf import json_format
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
+
+from services.collector.consumer import DIRTY_SUBJECTS, Intake
+from services.collector.domain.provider import intake_topics
+from services.collector.store import directory
+from services.common import work_queue
+from services.common.clock import SystemClock
+from services.common.consumer import Consumer
+from services.common.identifiers import RandomIds
+from services.common.outbox import OutboxPublisher
+from services.common.process import Polling
+from services.common.settings import KafkaSettings, SecretFile
+from tests.integration.collector.test_providers import Directory, applied, read
+from tests.unit.collector.submissions import CODE, PROVINCE, code_of, electricity, entry, fuel, month, output, reported
+
+__all__ = ["applied"]
+
+TIMEOUT_S = 40.0
+KINDS = {"grid": "ELECTRICITY_USE", "ent": "FUEL_USE,OUTPUT,REPORTED_EMISSIONS,REGISTRY_ENTRY"}
+
+
+class Running:
+    """A collector whose loops run in this process."""
+
+    def __init__(self, applied: Directory, consumer: Consumer) -> None:
+        self.applied = applied
+        self.consumer = consumer
+
+    def publish(
+        self,
+        name: str,
+        domain: str,
+        *sent: intake.Submission | bytes | None,
+        key: bytes | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
+        """Publish as a provider on its topic of a domain; each record is acknowledged when this returns."""
+        topic = f"intake.{domain}.v1.{self.applied.code(name)}"
+        producer = KafkaProducer(**self.applied.client(name), acks="all", max_block_ms=5_000, max_request_size=32 * 1024 * 1024)
+        try:
+            futures = []
+            for one in sent:
+                value = one.SerializeToString() if isinstance(one, intake.Submission) else one
+                own_key = one.subject_code.encode() if isinstance(one, intake.Submission) else b"key"
+                futures.append(producer.send(topic, value, key=key or own_key, headers=list(headers)))
+            for future in futures:
+                future.get(timeout=10)
+        finally:
+            producer.close(timeout=1)
+
+    def wait(self, what: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
+        while not what():
+            assert time.monotonic() < deadline, (self.applied.collector.counts(), "did not come to pass in time")
+            time.sleep(0.05)
+
+    def taken_in(self, count: int) -> None:
+        """Wait until so many records have an outcome."""
+        self.wait(lambda: sum(self.records().values()) >= count)
+
+    def records(self) -> dict[str, int]:
+        counts = {name: int(number) for name, number in self.applied.collector.counts()["records"].items()}
+        counts.pop("parked")
+        return counts
+
+    def settled(self) -> None:
+        """Wait until no subject is dirty and nothing is unpublished."""
+        query = "SELECT (SELECT count(*) FROM work_item) + (SELECT count(*) FROM outbox_event WHERE published_at IS NULL) AS n"
+        self.wait(lambda: bool(self.applied.collector.rows(query)[0]["n"] == 0))
+
+    def notices(self, name: str, count: int) -> list[notice_pb2.ProviderNotice]:
+        """Read a provider's notices with its own principal."""
+        values = self.read(self.applied.client(name), f"provider.notices.v1.{self.applied.code(name)}", count)
+        return [notice_pb2.ProviderNotice.FromString(value) for value in values]
+
+    def read(self, client: dict[str, object], topic: str, count: int) -> list[bytes]:
+        """Read at least `count` records that are no heartbeats from the beginning of every partition."""
+        consumer = KafkaConsumer(**client, enable_auto_commit=False, auto_offset_reset="earliest")
+        values: list[bytes] = []
+        try:
+            consumer.assign([TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or {0}])
+            consumer.seek_to_beginning()
+            deadline = time.monotonic() + TIMEOUT_S
+            while len(values) < count:
+                assert time.monotonic() < deadline, f"{len(values)} of {count} records on {topic}"
+                for records in consumer.poll(timeout_ms=250).values():
+                    values += [record.value for record in records if dict(record.headers).get("ce_type") != b"heartbeat"]
+            return values
+        finally:
+            consumer.close(autocommit=False)
+
+
+@contextmanager
+def running(applied: Directory) -> Iterator[Running]:
+    """Run consumer, worker and publisher as `serve` does, with the collector's own principal."""
+    database, broker = applied.collector.database, applied.broker
+    settings = KafkaSettings(
+        bootstrap_servers=(broker.bootstrap_servers,),
+        username="collector",
+        password_file=SecretFile(broker.password_file("collector")),
+        session_timeout_ms=2_000,
+    )
+
+    def topics() -> list[str]:
+        with database.transaction("test.topics") as transaction:
+            return intake_topics(directory.providers(transaction).values())
+
+    consumer = Consumer(
+        name="collector", group="collector", topics=topics, handle=Intake(province=PROVINCE).handle, database=database,
+        kafka_settings=settings, refresh_every_s=1.0,
+    )  # fmt: skip
+    worker = Polling("accounts", applied.collector.worker().step)
+    database.subscribe(work_queue.signal(DIRTY_SUBJECTS), worker.wake)
+    publisher = OutboxPublisher(database, settings, (), SystemClock(), RandomIds(), "test")
+    stop = threading.Event()
+    threads = [threading.Thread(target=loop, args=(stop,)) for loop in (consumer.run, worker.run, publisher.run)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield Running(applied, consumer)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+
+
+@pytest.fixture
+def path(applied: Directory) -> Iterator[Running]:
+    applied.apply(**KINDS)
+    with running(applied) as made:
+        yield made
+
+
+class TestThePath:
+    def test_leads_from_submissions_to_receipts_and_the_account(self, path: Running) -> None:
+        path.publish("ent", "registry", entry())
+        path.publish("ent", "energy", *(fuel("1000", period=month(2024, number)) for number in range(1, 13)))
+        path.publish("grid", "energy", *(electricity("50", period=month(2024, number)) for number in range(1, 13)))
+        path.taken_in(25)
+        path.settled()
+        client = path.applied.broker.client_settings("scoring")
+        events = [account_pb2.AccountRevised.FromString(one) for one in path.read(client, "bureau.account-revised.v1", 1)]
+        own = [event for event in events if event.statement.subject_code == CODE and event.envelope.subject_id]
+        assert own[-1].statement.evidence_count == 25
+        assert sum(notice.receipt.accepted_count for notice in path.notices("grid", 1)) == 12
+
+    def test_ends_with_every_record_accounted_for(self, path: Running) -> None:
+        sound = electricity("1", record_number="1")
+        sent = [sound, sound, electricity("2", record_number="1"), electricity("-1"), b"\xff\xfe", sound.SerializeToString()[:-2], None]
+        path.publish("grid", "energy", *sent)
+        path.publish("grid", "energy", electricity("1"), key=code_of(5).encode())
+        path.publish("grid", "energy", electricity("1", record_number="JSON"))
+        path.taken_in(9)
+        assert path.records() == {"accepted": 2, "duplicate": 1, "rejected": 3, "quarantined": 3}
+        path.settled()
+        receipts = [notice.receipt for notice in path.notices("grid", 4) if notice.HasField("receipt")]
+        assert sum(len(receipt.outcomes) for receipt in receipts) == 9
+        assert sorted(one.offset for receipt in receipts for one in receipt.outcomes) == list(range(9))
+
+    def test_tells_each_provider_of_its_own_records_only(self, path: Running) -> None:
+        path.publish("grid", "energy", electricity("1", record_number="OF-GRID"), electricity("-1", record_number="OF-GRID-2"))
+        path.publish("ent", "production", output("1", record_number="OF-ENT"))
+        path.taken_in(3)
+        path.settled()
+        told = [str(notice) for notice in path.notices("ent", 1)]
+        assert any("OF-ENT" in text for text in told)
+        assert not any("OF-GRID" in text for text in told)
+        with pytest.raises(TopicAuthorizationFailedError):
+            read(path.applied, "ent", f"provider.notices.v1.{path.applied.code('grid')}")
+
+
+class TestHostileInput:
+    def test_of_every_sort_leaves_the_stream_moving(self, path: Running) -> None:
+        hostile: list[intake.Submission | bytes | None] = [
+            electricity("1").SerializeToString()[:7],
+            b"\x0a\x12\xc3\x28" + b"x" * 16,
+            electricity("-5"),
+            electricity("1e308"),
+            electricity("1", period=month(2031, 1)),
+            electricity("1", code=CODE[:-1] + ("0" if CODE[-1] != "0" else "1")),
+            reported("1", "1"),
+            b"\x00" * 900_000,
+            None,
+        ]
+        path.publish("grid", "energy", *hostile, electricity("7", record_number="AFTER"))
+        path.taken_in(len(hostile) + 1)
+        assert path.records() == {"accepted": 1, "duplicate": 0, "rejected": 5, "quarantined": 4}
+        assert path.consumer.healthy()
+
+    def test_of_10_megabytes_is_refused_by_the_broker(self, path: Running) -> None:
+        with pytest.raises(MessageSizeTooLargeError):
+            path.publish("grid", "energy", b"\xff" * 10 * 1024 * 1024)
+        path.publish("grid", "energy", electricity("7"))
+        path.taken_in(1)
+
+    def test_of_10_megabytes_that_were_compressed_is_bounded_here(self, path: Running) -> None:
+        """The broker measures what it stores: zeros shrink to nothing, so the collector has a limit of its own."""
+        topic = f"intake.energy.v1.{path.applied.code('grid')}"
+        producer = KafkaProducer(**path.applied.client("grid"), compression_type="zstd", max_request_size=32 * 1024 * 1024)
+        try:
+            producer.send(topic, b"\x00" * 10 * 1024 * 1024, key=b"key").get(timeout=10)
+        finally:
+            producer.close(timeout=1)
+        path.publish("grid", "energy", electricity("7"))
+        path.taken_in(2)
+        assert path.records() == {"accepted": 1, "duplicate": 0, "rejected": 0, "quarantined": 1}
+
+    def test_with_strange_headers_is_read_all_the_same(self, path: Running) -> None:
+        headers = [("content-type", b"\xff"), ("traceparent", b"00-zz"), ("ce_type", b"x" * 1000), ("", b"")]
+        path.publish("grid", "energy", electricity("7"), headers=headers)
+        path.taken_in(1)
+        assert path.records()["accepted"] == 1
+
+    def test_in_json_by_its_header_is_read_as_json(self, path: Running) -> None:
+        text = json_format.MessageToJson(electricity("7")).encode()
+        path.publish("grid", "energy", text, key=CODE.encode(), headers=[("content-type", b"application/json")])
+        path.taken_in(1)
+        assert path.records()["accepted"] == 1
+
+
+class TestATopicMadeAgain:
+    def test_is_read_from_its_beginning_and_what_was_there_is_a_duplicate(self, path: Running) -> None:
+        topic = f"intake.energy.v1.{path.applied.code('grid')}"
+        path.publish("grid", "energy", electricity("1", record_number="1"), electricity("2", record_number="2"))
+        path.taken_in(2)
+        admin = path.applied.broker.admin()
+        try:
+            admin.delete_topics([topic])
+            path.wait(lambda: topic not in admin.list_topics())
+        finally:
+            admin.close()
+        path.wait(lambda: bool(path.applied.apply(**KINDS).topics_created))
+        path.publish("grid", "energy", electricity("1", record_number="1"), electricity("3", record_number="3"))
+        path.taken_in(4)
+        assert path.records() == {"accepted": 3, "duplicate": 1, "rejected": 0, "quarantined": 0}
+
+
+class TestAProviderThatIsAdded:
+    def test_is_heard_without_a_restart(self, path: Running) -> None:
+        path.applied.apply(**KINDS, eco="REPORTED_EMISSIONS")
+        path.publish("eco", "emissions", reported("5"))
+        path.taken_in(1)

@@ -1,0 +1,156 @@
+"""The provider directory becomes topics, principals and rights that the broker enforces."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+
+from deploy.local.kafka import KafkaBroker
+from services.collector.providers import Applied, apply_directory, parse_directory
+from services.collector.store import directory
+from services.common.clock import SystemClock
+from services.common.settings import KafkaSettings, SecretFile
+from tests.integration.collector.conftest import Collector
+
+_numbers = itertools.count(1)
+ENTRY = """
+[[provider]]
+code = "{code}"
+name = "{code}"
+department = "test"
+kinds = [{kinds}]
+regions = ["14"]
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """A directory of a test's own on the session's broker."""
+
+    collector: Collector
+    broker: KafkaBroker
+    secrets_dir: Path
+    run: int
+
+    def code(self, name: str) -> str:
+        return f"{name}-t{self.run}"
+
+    def apply(self, **kinds: str) -> Applied:
+        """Apply a directory of these providers: name and comma-separated kinds."""
+        text = "".join(
+            ENTRY.format(code=self.code(name), kinds=", ".join(f'"{kind}"' for kind in listed.split(","))) for name, listed in kinds.items()
+        )
+        admin = KafkaSettings(
+            bootstrap_servers=(self.broker.bootstrap_servers,),
+            username="admin",
+            password_file=SecretFile(self.broker.password_file("admin")),
+        )
+        return apply_directory(
+            parse_directory(text), database=self.collector.database, kafka_settings=admin, secrets_dir=self.secrets_dir, clock=SystemClock()
+        )
+
+    def client(self, name: str) -> dict[str, object]:
+        """Give the connection arguments of a client that signs in as this provider."""
+        return self.broker.cluster.client_settings(self.code(name), self.secrets_dir / f"{self.code(name)}.password")
+
+
+@pytest.fixture
+def applied(collector: Collector, kafka_broker: KafkaBroker, tmp_path: Path) -> Directory:
+    return Directory(collector=collector, broker=kafka_broker, secrets_dir=tmp_path / "secrets", run=next(_numbers))
+
+
+def send(directory: Directory, name: str, topic: str) -> None:
+    producer = KafkaProducer(**directory.client(name), acks="all", max_block_ms=5_000)
+    try:
+        producer.send(topic, b"value").get(timeout=10)
+    finally:
+        producer.close(timeout=1)
+
+
+def read(directory: Directory, name: str, topic: str, *, group: str | None = None) -> None:
+    """Subscribe as a provider until the broker deals out the partition or says no."""
+    group = group or f"provider.{directory.code(name)}"
+    consumer = KafkaConsumer(**directory.client(name), group_id=group, enable_auto_commit=False, auto_offset_reset="earliest")
+    deadline = time.monotonic() + 15
+    try:
+        consumer.subscribe([topic])
+        while not consumer.assignment():
+            assert time.monotonic() < deadline, "neither given nor refused"
+            consumer.poll(timeout_ms=100)
+    finally:
+        consumer.close(autocommit=False)
+
+
+class TestApply:
+    def test_twice_changes_nothing(self, applied: Directory) -> None:
+        first = applied.apply(grid="ELECTRICITY_USE", ent="FUEL_USE,OUTPUT")
+        assert (len(first.topics_created), len(first.passwords_created)) == (2 + 3, 2)
+        password = (applied.secrets_dir / f"{applied.code('grid')}.password").read_text()
+        second = applied.apply(grid="ELECTRICITY_USE", ent="FUEL_USE,OUTPUT")
+        assert (second.topics_created, second.passwords_created, second.rights_added, second.rights_removed) == ((), (), 0, 0)
+        assert (applied.secrets_dir / f"{applied.code('grid')}.password").read_text() == password
+
+    def test_makes_topics_of_one_partition(self, applied: Directory) -> None:
+        created = applied.apply(grid="ELECTRICITY_USE").topics_created
+        admin = applied.broker.admin()
+        try:
+            assert [len(topic["partitions"]) for topic in admin.describe_topics(list(created))] == [1, 1]
+        finally:
+            admin.close()
+
+    def test_keeps_passwords_from_other_eyes(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE")
+        (file,) = applied.secrets_dir.iterdir()
+        assert file.stat().st_mode & 0o777 == 0o600
+
+    def test_withdraws_who_left_and_takes_their_rights(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE")
+        changed = applied.apply(tax="FUEL_USE")
+        assert changed.rights_removed == 4
+        with applied.collector.database.transaction("test.read") as transaction:
+            assert list(directory.providers(transaction)) == [applied.code("tax")]
+        with pytest.raises(TopicAuthorizationFailedError):
+            send(applied, "grid", f"intake.energy.v1.{applied.code('grid')}")
+
+    def test_takes_the_right_to_a_kind_that_was_removed(self, applied: Directory) -> None:
+        applied.apply(ent="FUEL_USE,OUTPUT")
+        applied.apply(ent="FUEL_USE")
+        with pytest.raises(TopicAuthorizationFailedError):
+            send(applied, "ent", f"intake.production.v1.{applied.code('ent')}")
+
+
+class TestRights:
+    def test_let_a_provider_publish_on_its_own_topics(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE")
+        send(applied, "grid", f"intake.energy.v1.{applied.code('grid')}")
+
+    def test_let_nobody_publish_in_anothers_name(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE")
+        with pytest.raises(TopicAuthorizationFailedError):
+            send(applied, "tax", f"intake.energy.v1.{applied.code('grid')}")
+
+    @pytest.mark.parametrize("topic", ["bureau.account-revised.v1", "provider.notices.v1.{grid}", "bureau.intake-quarantine.v1"])
+    def test_let_no_provider_write_what_the_bureau_says(self, applied: Directory, topic: str) -> None:
+        applied.apply(grid="ELECTRICITY_USE")
+        with pytest.raises(TopicAuthorizationFailedError):
+            send(applied, "grid", topic.format(grid=applied.code("grid")))
+
+    def test_let_a_provider_read_its_own_notices_only(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE")
+        own, others = (f"provider.notices.v1.{applied.code(name)}" for name in ("grid", "tax"))
+        read(applied, "grid", own)
+        with pytest.raises(TopicAuthorizationFailedError):
+            read(applied, "grid", others)
+        with pytest.raises(TopicAuthorizationFailedError):
+            read(applied, "grid", f"intake.energy.v1.{applied.code('tax')}")
+
+    def test_let_a_provider_use_its_own_group_only(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE")
+        with pytest.raises(GroupAuthorizationFailedError):
+            read(applied, "grid", f"provider.notices.v1.{applied.code('grid')}", group="collector")

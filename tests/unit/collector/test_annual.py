@@ -1,0 +1,103 @@
+"""The figures per 12-month window."""
+
+from decimal import Decimal
+
+from services.collector.domain.annual import AnnualFigures
+from tests.unit.collector.submissions import DECLARED, METERED, Sent, days, entry, month, output, reported, view_of, year
+
+
+def figures(*sent: Sent) -> list[AnnualFigures]:
+    return list(view_of(sent).annual_figures)
+
+
+def windows(*sent: Sent) -> list[tuple[str, str, int]]:
+    return [(str(one.period.start), str(one.period.end), one.months_covered) for one in figures(*sent)]
+
+
+def monthly(count: int, *, first: int = 1) -> list[Sent]:
+    return [("eco-sx", reported("10", "1", period=month(2023, number))) for number in range(first, first + count)]
+
+
+class TestMonthlyFigures:
+    def test_end_with_the_newest_month_and_go_back_by_twelve(self) -> None:
+        assert windows(*monthly(30)) == [
+            ("2022-07-01", "2023-07-01", 6),
+            ("2023-07-01", "2024-07-01", 12),
+            ("2024-07-01", "2025-07-01", 12),
+        ]
+
+    def test_sum_scopes_apart(self) -> None:
+        (one,) = figures(*monthly(12))
+        assert (one.scope1_tco2e, one.scope2_tco2e) == (Decimal(120), Decimal(12))
+
+    def test_with_a_gap_keep_to_the_same_day_of_the_year(self) -> None:
+        assert windows(*monthly(3), *monthly(12, first=37)) == [("2023-01-01", "2024-01-01", 3), ("2026-01-01", "2027-01-01", 12)]
+
+    def test_of_billing_months_count_by_the_middle_of_the_month(self) -> None:
+        sent: list[Sent] = [
+            ("a", reported("1", period=days("2023-12-20", "2024-01-20"))),
+            ("a", reported("1", period=days("2024-01-20", "2024-02-20"))),
+        ]
+        assert windows(*sent) == [("2023-02-20", "2024-02-20", 2)]
+
+
+class TestYearlyFigures:
+    def test_are_their_own_window(self) -> None:
+        periods = [days(f"{start}-07-01", f"{start + 1}-07-01", zone="Australia/Sydney") for start in (2014, 2015, 2017)]
+        fiscal = [("cer-au", reported("5", period=period)) for period in periods]
+        assert windows(*fiscal) == [("2014-07-01", "2015-07-01", 12), ("2015-07-01", "2016-07-01", 12), ("2017-07-01", "2018-07-01", 12)]
+
+    def test_before_months_are_not_cut_in_two(self) -> None:
+        sent = [("a", reported("120", period=year(2022))), *monthly(6)]
+        assert windows(*sent) == [("2022-01-01", "2023-01-01", 12), ("2022-07-01", "2023-07-01", 6)]
+        assert [one.scope1_tco2e for one in figures(*sent)] == [Decimal(120), Decimal(60)]
+
+    def test_from_a_leap_day_have_a_window(self) -> None:
+        assert len(windows(("a", reported("1", period=days("2024-02-29", "2025-02-28"))))) == 1
+
+
+class TestOutput:
+    def test_gives_the_intensity_at_six_decimals(self) -> None:
+        (one,) = figures(("a", reported("2", "1", period=year(2024))), ("a", output("7", period=year(2024))))
+        assert one.intensity_tco2e_per_unit == Decimal("0.428571")
+
+    def test_of_zero_gives_none(self) -> None:
+        (one,) = figures(("a", reported("2", period=year(2024))), ("a", output("0", period=year(2024))))
+        assert (one.output_amount, one.intensity_tco2e_per_unit) == (Decimal(0), None)
+
+    def test_that_is_next_to_nothing_gives_none(self) -> None:
+        (one,) = figures(("a", reported("9999999999", period=year(2024))), ("a", output("0.000000001", period=year(2024))))
+        assert one.intensity_tco2e_per_unit is None
+
+    def test_is_complete_when_every_month_with_emissions_has_it(self) -> None:
+        made: list[Sent] = [("a", output("7", period=month(2023, number))) for number in range(1, 13)]
+        assert [one.output_complete for one in figures(*monthly(12), *made)] == [True]
+        assert [one.output_complete for one in figures(*monthly(12), *made[1:])] == [False]
+
+    def test_is_that_of_the_industrys_product(self) -> None:
+        sent: list[Sent] = [
+            ("n", entry(industry="2521")),
+            *monthly(12),
+            ("a", output("9", product="coke", route="", period=year(2023))),
+            *(("a", output("1", period=month(2023, number))) for number in range(1, 13)),
+        ]
+        (one,) = figures(*sent)
+        assert (one.product_code, one.output_unit, one.output_amount) == ("coke", "t", Decimal(9))
+
+    def test_names_the_route_of_most_of_it(self) -> None:
+        sent: list[Sent] = [("a", output("4", route="wind", period=year(2024))), ("a", output("6", route="diesel", period=year(2024)))]
+        assert figures(*sent)[0].process_route == "diesel"
+
+    def test_alone_makes_a_window_without_emissions(self) -> None:
+        (one,) = figures(("a", output("4", period=year(2024))))
+        assert (one.months_covered, one.intensity_tco2e_per_unit, one.output_complete) == (0, None, True)
+
+
+def test_the_worst_data_quality_is_shown() -> None:
+    sent: list[Sent] = [*(("a", reported("1", period=month(2024, number), basis=METERED)) for number in range(1, 12))]
+    sent.append(("b", reported("1", period=month(2024, 12), basis=DECLARED)))
+    assert [one.data_quality for one in figures(*sent)] == [4]
+
+
+def test_nothing_has_no_windows() -> None:
+    assert figures() == []

@@ -1,0 +1,31 @@
+"""Holds the documents against the code: what they name must exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+
+import pytest
+
+from deploy.local.state import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PLACES = re.findall(r"`([a-z_/]+\.py):(\w+)`", README)
+
+
+class TestReadme:
+    @pytest.mark.parametrize(("file", "function"), PLACES)
+    def test_names_functions_that_exist(self, file: str, function: str) -> None:
+        tree = ast.parse((REPOSITORY / file).read_text(encoding="utf-8"))
+        assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+    def test_tells_the_life_of_a_report_from_end_to_end(self) -> None:
+        assert len(PLACES) >= 10
+
+    def test_says_why_each_dependency_is_there(self) -> None:
+        project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+        needed = project["project"]["dependencies"] + [name for group in project["dependency-groups"].values() for name in group]
+        names = {re.split(r"[=\[<>]", requirement)[0] for requirement in needed}
+        unnamed = {name for name in names if not name.startswith(("types-", "opentelemetry-exporter")) and name not in README}
+        assert unnamed == set()
