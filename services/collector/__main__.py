@@ -9,7 +9,8 @@ import socket
 import sys
 import threading
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -159,9 +160,17 @@ def _migrate(_: argparse.Namespace) -> int:
     return 0
 
 
+@contextmanager
+def _opened(settings: CollectorSettings) -> Iterator[Database]:
+    database = Database(settings.postgres, SystemClock())
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
 def _summary(_: argparse.Namespace) -> int:
-    database = Database(load(CollectorSettings, service=SERVICE).postgres, SystemClock())
-    with database.transaction("summary.read") as transaction:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database, database.transaction("summary.read") as transaction:
         counts = totals.counts(transaction)
         counts["dirty_subjects"] = work_queue.depth(transaction, consumer.DIRTY_SUBJECTS)
     print(json.dumps({"service": SERVICE, **counts}, default=str))
@@ -188,11 +197,11 @@ def _providers_apply(parsed: argparse.Namespace) -> int:
 
 
 def _explain(parsed: argparse.Namespace) -> int:
-    database = Database(load(CollectorSettings, service=SERVICE).postgres, SystemClock())
-    if parsed.known_on is None:
-        revision = newest_statement(database, code=parsed.subject)
-    else:
-        revision = statement_as_known_on(database, code=parsed.subject, at=parsed.known_on)
+    with _opened(load(CollectorSettings, service=SERVICE)) as database:
+        if parsed.known_on is None:
+            revision = newest_statement(database, code=parsed.subject)
+        else:
+            revision = statement_as_known_on(database, code=parsed.subject, at=parsed.known_on)
     print(statement_text(revision), end="")
     return 0
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.common.clock import Clock
 from services.common.database import Database, Transaction
@@ -128,7 +129,7 @@ class Inquiries:
         started = time.monotonic()
         try:
             return self._database.retrying(lambda: self._record_once(peer, call, verdict, now))
-        except SQLAlchemyError as error:
+        except (DBAPIError, PoolTimeoutError) as error:
             _log.error(
                 "inquiry not recorded: %s", type(error).__name__, extra={"event": "inquiry-not-recorded", "method": call.method.value}
             )
@@ -176,7 +177,7 @@ class Inquiries:
                         revision_number=found.revision_number,
                         content_sha256=found.content_sha256,
                     )
-        except SQLAlchemyError as error:
+        except (DBAPIError, PoolTimeoutError) as error:
             _log.error("outcome not recorded: %s", type(error).__name__, extra={"event": "outcome-not-recorded"})
             raise _refused(Reason.INQUIRY_NOT_RECORDED, {"inquiry_id": str(inquiry_id)}) from error
         stale = fresh_as_of is None or now - fresh_as_of > self._stale_after

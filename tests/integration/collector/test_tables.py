@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy.exc import DBAPIError
 
 from deploy.local.postgres import PostgresServer
@@ -43,25 +44,24 @@ class TestTables:
 
 
 class TestWhatWasWrittenOnce:
-    @pytest.mark.parametrize("table", [table.name for table in APPEND_ONLY])
-    @pytest.mark.parametrize("change", ["UPDATE {} SET {} = {}", "DELETE FROM {}", "TRUNCATE {}"], ids=["update", "delete", "truncate"])
-    def test_cannot_be_changed_by_the_service(self, collector: Collector, table: str, change: str) -> None:
-        column = METADATA.tables[table].columns.keys()[0]
-        with pytest.raises(DBAPIError) as refused:
-            collector.run(change.format(table, column, column))
-        assert sqlstate(refused.value) == REFUSED
+    def test_cannot_be_changed_by_the_service(self, collector: Collector) -> None:
+        for table in APPEND_ONLY:
+            column = table.columns.keys()[0]
+            for change in (f"UPDATE {table.name} SET {column} = {column}", f"DELETE FROM {table.name}", f"TRUNCATE {table.name}"):
+                with pytest.raises(DBAPIError) as refused:
+                    collector.run(change)
+                assert sqlstate(refused.value) == REFUSED, change
 
-    @pytest.mark.parametrize("table", ["submission", "posting", "account_revision"])
-    def test_cannot_be_changed_by_an_administrator_in_passing(
-        self, collector: Collector, postgres_server: PostgresServer, table: str
-    ) -> None:
+    def test_cannot_be_changed_by_an_administrator_in_passing(self, collector: Collector, postgres_server: PostgresServer) -> None:
         """Even who has every right is stopped by the trigger: to get past it, it has to be taken away on purpose."""
         set_up_rows(collector)
-        name = collector.url.rpartition("/")[2]
-        column = sql.Identifier(METADATA.tables[table].columns.keys()[0])
-        statement = sql.SQL("UPDATE {} SET {} = {}").format(sql.Identifier("collector", table), column, column)
-        with postgres_server.connect_as_admin(database=name) as admin, pytest.raises(Exception, match="append-only"):
-            admin.execute(statement)
+        database = collector.url.rpartition("/")[2]
+        with postgres_server.connect_as_admin(database=database) as admin:
+            for table in APPEND_ONLY:
+                column = sql.Identifier(table.columns.keys()[0])
+                statement = sql.SQL("UPDATE {} SET {} = {}").format(sql.Identifier("collector", table.name), column, column)
+                with pytest.raises(InsufficientPrivilege, match="append-only"):
+                    admin.execute(statement)
 
     def test_is_reversed_at_most_once(self, collector: Collector) -> None:
         set_up_rows(collector)

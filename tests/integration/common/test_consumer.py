@@ -307,6 +307,27 @@ def _taken_when_back(database: Database) -> int:
 
 
 class TestPositions:
+    def test_kafkas_own_offsets_are_never_believed(
+        self,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        make_topic: MakeTopic,
+        producer: KafkaProducer,
+        kafka_admin: KafkaAdminClient,
+    ) -> None:
+        topic = make_topic()
+        send(producer, topic, numbered(100))
+        with running(consumer(database, kafka_settings, [topic], group=topic).run):
+            eventually(lambda: _committed(kafka_admin, topic, topic) == 100)
+        # The database came back from an older backup; Kafka has not heard of it.
+        execute(database, 'DELETE FROM taken WHERE "offset" >= 40')
+        execute(database, "UPDATE consumer_position SET next_offset = 40")
+        send(producer, topic, numbered(20, 100))
+        with running(consumer(database, kafka_settings, [topic], group=topic).run):
+            eventually(lambda: len(taken(database)) >= 80)
+            eventually(lambda: _committed(kafka_admin, topic, topic) == 120)
+        assert taken(database) == as_bytes(numbered(120))
+
     def test_a_topic_deleted_and_created_again_is_taken_from_its_beginning(
         self,
         database: Database,

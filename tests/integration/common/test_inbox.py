@@ -46,6 +46,22 @@ class TestNews:
             inbox.news(transaction, topic="t", revisions={subject: 1})
             raise ValueError("undone")
 
+    def test_batches_handed_in_in_opposite_orders_do_not_deadlock(self, database: Database) -> None:
+        revisions = dict.fromkeys(SUBJECTS, 1)
+        backwards = dict.fromkeys(reversed(SUBJECTS), 2)
+        outcomes: list[set[UUID]] = []
+        threads = [threading.Thread(target=lambda batch=batch: outcomes.append(news(database, batch))) for batch in (revisions, backwards)]
+        with database.transaction("test.hold") as holding:
+            # Both batches come to a stop at the subject in the middle, each holding what it has taken before.
+            inbox.news(holding, topic="t", revisions={SUBJECTS[20]: 0})
+            for thread in threads:
+                thread.start()
+                thread.join(0.3)
+        for thread in threads:
+            thread.join(20)
+        assert set(SUBJECTS) in outcomes
+        assert len(outcomes) == 2
+
     def test_concurrent_batches_in_any_order_neither_deadlock_nor_take_twice(self, database: Database) -> None:
         taken: list[tuple[UUID, int]] = []
         errors: list[BaseException] = []

@@ -77,6 +77,25 @@ class TestMark:
         mark(database, "a", delay_ms=0)
         assert keys(claim(database)) == ["a"]
 
+    def test_many_in_opposite_orders_do_not_deadlock(self, database: Database) -> None:
+        everything = [f"{number:03d}" for number in range(40)]
+        done: list[int] = []
+
+        def mark_in(order: list[str]) -> None:
+            mark(database, *order)
+            done.append(1)
+
+        threads = [threading.Thread(target=mark_in, args=(order,)) for order in (everything, everything[::-1])]
+        with database.transaction("test.hold") as holding:
+            work_queue.mark(holding, queue="q", key="020", priority=5)
+            for thread in threads:
+                thread.start()
+                thread.join(0.3)
+        for thread in threads:
+            thread.join(20)
+        assert len(done) == 2
+        assert depth(database) == 40
+
     def test_wakes_the_subscribers_of_its_queue(self, database: Database) -> None:
         woken: list[str] = []
         database.subscribe(work_queue.signal("q"), lambda: woken.append("q"))

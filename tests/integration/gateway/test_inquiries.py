@@ -209,6 +209,17 @@ class TestRecordBeforeAnswer:
         assert refused.reason == "INQUIRY_NOT_RECORDED"
         assert str(gateway.inquiries_recorded()[0]["inquiry_id"]) == refused.metadata["inquiry_id"]
 
+    def test_nothing_leaves_while_the_database_is_away(self, gateway: Gateway, bank: Bank, postgres_server: PostgresServer) -> None:
+        gateway.take(report_revised())
+        request_id, name = str(uuid.uuid4()), gateway.url.rpartition("/")[2]
+        with postgres_server.connect_as_admin(database="postgres") as admin:
+            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false".encode())
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            refused = refusal_of(lambda: bank.grade(request_id=request_id))
+            assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "INQUIRY_NOT_RECORDED")
+            admin.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true".encode())
+        assert bank.grade(request_id=request_id).score == "63.12"
+
     def test_nothing_leaves_while_the_row_waits_for_a_lock(self, gateway: Gateway, bank: Bank, postgres_server: PostgresServer) -> None:
         gateway.take(report_revised())
         with ThreadPoolExecutor(1) as pool:

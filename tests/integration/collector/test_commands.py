@@ -1,0 +1,159 @@
+"""The commands of the collector, as a person or the supervisor runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kafka import KafkaProducer
+
+from deploy.local.plan import PROVIDERS_FILE
+from services.collector.__main__ import main
+from tests.integration.collector.conftest import Collector
+from tests.integration.collector.test_providers import Directory, applied
+from tests.unit.collector.submissions import CODE, electricity, fuel, month, reported
+
+__all__ = ["applied"]
+
+
+@pytest.fixture
+def environment(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give a function that sets the collector's settings, further ones by name."""
+
+    def set_settings(**more: str) -> None:
+        settings = {
+            "POSTGRES_URL": collector.url,
+            "POSTGRES_PASSWORD_FILE": str(collector.password_file),
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "KAFKA_USERNAME": "collector",
+            "KAFKA_PASSWORD_FILE": str(collector.password_file),
+            **more,
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(f"CARBONBUREAU_COLLECTOR_{name}", value)
+
+    return set_settings
+
+
+class TestSummary:
+    def test_is_one_json_object_in_which_counts_add_up(
+        self, collector: Collector, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        collector.take(*(collector.record("grid-sx", one) for one in (electricity("1"), electricity("-1"), b"\xff")))
+        environment()
+        assert main(["summary"]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert summary["records"] == {"accepted": 1, "parked": 0, "duplicate": 0, "rejected": 1, "quarantined": 1}
+        assert summary["submissions_by_kind"] == {"ELECTRICITY_USE": 1}
+        assert summary["dirty_subjects"] == 1
+
+
+class TestExplain:
+    def test_prints_the_account(self, collector: Collector, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+        collector.send(*(("eco-sx", reported("100.5", "7", period=month(2024, number))) for number in range(1, 13)))
+        collector.rebuild()
+        environment()
+        assert main(["explain", "--subject", CODE]) == 0
+        text = capsys.readouterr().out
+        for shown in (CODE, "1206.000000", "84.000000", "SUBJECT_NOT_IN_DIRECTORY", "12 submissions", "emissions-as-reported/1"):
+            assert shown in text
+
+    def test_says_what_it_cannot(self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+        environment()
+        assert main(["explain", "--subject", CODE]) == 1
+        assert main(["explain", "--subject", CODE, "--known-on", "2999-01-01T00:00:00+08:00"]) == 1
+        errors = capsys.readouterr().err
+        assert "SUBJECT_NOT_FOUND" in errors
+        assert "NOT_YET_KNOWABLE" in errors
+
+
+class TestRefusals:
+    def test_of_settings_name_the_setting(self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+        environment(POOL_SIZ="3", INTAKE_BATCH_RECORDS_MAX="0")
+        assert main(["serve"]) == 2
+        errors = capsys.readouterr().err
+        assert "CARBONBUREAU_COLLECTOR_POOL_SIZ" in errors
+
+    def test_of_a_directory_name_every_fault(
+        self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        environment()
+        file = tmp_path / "providers.toml"
+        file.write_text(
+            PROVIDERS_FILE.read_text(encoding="utf-8").replace('"OUTPUT"', '"OUTPT"', 1).replace('"grid-sx"', '"Grid"'), "utf-8"
+        )
+        assert main(["providers", "apply", str(file), "--secrets-dir", str(tmp_path)]) == 1
+        errors = capsys.readouterr().err
+        assert "OUTPT" in errors
+        assert "Grid" in errors
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_serving(port: int) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=2)
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def wait(what: Callable[[], bool], *, seconds: float = 40.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "did not come to pass in time"
+        time.sleep(0.1)
+
+
+class TestServe:
+    def test_runs_the_whole_service_until_it_is_told_to_stop(self, applied: Directory) -> None:
+        applied.apply(eco="REPORTED_EMISSIONS", ent="FUEL_USE")
+        collector, port = applied.collector, free_port()
+        prefix = "CARBONBUREAU_COLLECTOR_"
+        settings = {
+            "POSTGRES_URL": collector.url,
+            "POSTGRES_PASSWORD_FILE": str(collector.password_file),
+            "KAFKA_BOOTSTRAP_SERVERS": applied.broker.bootstrap_servers,
+            "KAFKA_USERNAME": "collector",
+            "KAFKA_PASSWORD_FILE": str(applied.broker.password_file("collector")),
+            "HEALTH_LISTEN_ADDRESS": f"127.0.0.1:{port}",
+        }
+        with subprocess.Popen(
+            [sys.executable, "-m", "services.collector", "serve"],
+            env={**os.environ, **{prefix + name: value for name, value in settings.items()}},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                wait(lambda: is_serving(port))
+                producer = KafkaProducer(**applied.client("ent"), acks="all")
+                sent = fuel("1")
+                producer.send(f"intake.energy.v1.{applied.code('ent')}", sent.SerializeToString(), key=CODE.encode()).get(timeout=10)
+                producer.close(timeout=1)
+                wait(lambda: bool(collector.statements()))
+                wait(lambda: collector.rows("SELECT count(*) AS n FROM outbox_event WHERE published_at IS NULL")[0]["n"] == 0)
+                process.send_signal(signal.SIGTERM)
+                output, _ = process.communicate(timeout=30)
+            finally:
+                process.kill()
+        assert process.returncode == 0
+        lines = [json.loads(line) for line in output.splitlines()]
+        (revised,) = (line for line in lines if line.get("event") == "account-revised")
+        assert (revised["subject_code"], revised["account_revision"]) == ("*" * 14 + CODE[-4:], 1)
+        assert CODE not in output
