@@ -4,7 +4,6 @@ One batch is one transaction, the consumer loop's, in which the positions advanc
 means for an account is decided when its subject is rebuilt, so that the order of arrival does not matter.
 """
 
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +30,6 @@ from services.common.database import Transaction
 from services.common.identifiers import derived_id
 from services.common.outbox import OutgoingEvent
 from services.common.work_queue import Mark
-
-_log = logging.getLogger(__name__)
 
 DIRTY_SUBJECTS = "dirty-subject"
 # Lower is more urgent; the numbers between are for objections and re-computation waves.

@@ -132,13 +132,14 @@ class Database:
             self._subscribers = {**self._subscribers, signal: [*self._subscribers.get(signal, []), callback]}
 
     def ping(self) -> None:
-        """Make one round trip.
+        """Make one round trip, and compare the clocks of both sides on the way.
 
         Raises:
             DBAPIError: the database cannot be reached.
         """
         with self._engine.connect() as connection:
-            connection.execute(_NOW)
+            theirs = connection.execute(_NOW).scalar_one()
+        metrics.CLOCK_SKEW.set(abs((self._clock.now() - theirs).total_seconds()))
 
     def dispose(self) -> None:
         """Close all idle connections."""
@@ -159,7 +160,7 @@ def engine(settings: PostgresSettings) -> sqlalchemy.Engine:
         "TimeZone": "UTC",
     }
     url = sqlalchemy.make_url(settings.url.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
-    return sqlalchemy.create_engine(
+    made = sqlalchemy.create_engine(
         url,
         pool_size=settings.pool_size,
         max_overflow=0,
@@ -167,12 +168,17 @@ def engine(settings: PostgresSettings) -> sqlalchemy.Engine:
         # One more round trip per checkout; without it every pooled connection fails once after a restart of the server.
         pool_pre_ping=True,
         connect_args={
-            # Read at each connect, so a rotated password is taken up without a restart.
-            "password": settings.password_file.read(),
             "connect_timeout": 5,
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
         },
     )
+
+    @sqlalchemy.event.listens_for(made, "do_connect")
+    def hand_in_password(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        # At each connect, so that a rotated password is taken up without a restart.
+        parameters["password"] = settings.password_file.read()
+
+    return made
 
 
 def sqlstate(error: BaseException) -> str | None:

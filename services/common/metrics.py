@@ -92,6 +92,9 @@ TRANSACTION_DURATION = Histogram(
 TRANSACTION_CONFLICTS = Counter(
     "transaction.conflicts", "{conflict}", "Units of work run again after a conflict.", "Rising with load: look for unsorted batches."
 )
+CLOCK_SKEW = Gauge(
+    "clock.skew", "s", "This machine's clock against the database's.", "Above 1 s: ages and deadlines are wrong; mend the time service."
+)
 OUTBOX_PUBLISHED = Counter(
     "outbox.published", "{event}", "Events acknowledged by Kafka.", "Zero while outbox.age rises: Kafka is away or refuses."
 )

@@ -168,7 +168,7 @@ class OutboxPublisher:
         try:
             self._polling.run(stop)
         finally:
-            self._sender.drop_producer()
+            self._sender.forget()
             self._give_lease_back()
 
     def _round(self) -> bool:
@@ -176,6 +176,7 @@ class OutboxPublisher:
         # 1. Make sure of the lease and read what is unpublished. (crash: nothing has been sent)
         claimed = self._claim(self._sender.holds())
         if claimed is None:
+            metrics.OUTBOX_AGE.set(0.0)  # for the holder of the lease to tell
             return False
         # 2. Send outside any transaction, waiting for every acknowledgement. (crash: some were sent, none is marked; the same
         #    ids leave again)
@@ -192,7 +193,7 @@ class OutboxPublisher:
             self._give_up()
             return False
         self._clean()
-        metrics.OUTBOX_AGE.set(0.0 if all_out or claimed.oldest_at is None else telemetry.seconds_since(claimed.oldest_at))
+        metrics.OUTBOX_AGE.set(0.0 if all_out or claimed.oldest_at is None else (self._clock.now() - claimed.oldest_at).total_seconds())
         if sent.kafka_is_away:
             raise SendsFailed(f"{len(claimed.events) - len(sent.acknowledged)} of {len(claimed.events)} events were not acknowledged")
         return claimed.more or sent.again_at_once
@@ -267,7 +268,7 @@ class OutboxPublisher:
         _log.warning("the outbox lease went to another publisher")
         self._lease = None
         self._renewed_at = float("-inf")
-        self._sender.drop_producer()
+        self._sender.forget()
 
     def _give_lease_back(self) -> None:
         held, self._lease = self._lease, None

@@ -102,9 +102,10 @@ class Sender:
         """
         acknowledged: list[int] = []
         failed: set[_HeldThing] = set()
+        refused: set[_HeldThing] = set()
         away = False
         for wave in self._waves(events):
-            sendable = [event for event in wave if not failed & {(event.topic, event.key), (event.topic, None)}]
+            sendable = [event for event in wave if not (failed | refused) & {(event.topic, event.key), (event.topic, None)}]
             if not sendable:
                 continue
             crash_point("outbox.before_send")
@@ -116,13 +117,17 @@ class Sender:
                 if error is None:
                     acknowledged.append(event.id)
                     self._release(event)
+                    continue
+                _note_failure(event, error)
+                failed.add((event.topic, event.key))
+                if (thing := self._refused_thing(event, error)) is not None:
+                    refused.add(thing)
                 else:
-                    failed.add((event.topic, event.key))
-                    away = away or self._note_failure(event, error, failed)
+                    away = True
             if away:
                 break
-        again = any(hold.failures == 1 for hold in self._holds.values())
-        return Sent(acknowledged=acknowledged, again_at_once=again, kafka_is_away=away)
+        first_time = [thing for thing in refused if self._hold(thing) == 1]
+        return Sent(acknowledged=acknowledged, again_at_once=bool(first_time), kafka_is_away=away)
 
     def beat(self, topics: Iterable[str], at: datetime, ids: Ids) -> None:
         """Send a heartbeat with the instant `at` to every partition of `topics`; a failure is only noted."""
@@ -140,11 +145,10 @@ class Sender:
             _log.warning("%d heartbeats failed: %s", len(errors), type(errors[0]).__name__)
             self._drop_if_refused(errors)
 
-    def drop_producer(self) -> None:
-        """Forget the producer and whatever it has not sent; the rows are still there."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            kafka.abandon(producer)
+    def forget(self) -> None:
+        """Drop the producer with whatever it has not sent, and all that was held back; the rows are still there."""
+        self._holds = {}
+        self._drop_producer()
 
     def _waves(self, events: Sequence[UnpublishedEvent]) -> list[list[UnpublishedEvent]]:
         """Cut the events so that a wave has at most one of each key, in order; what failed before comes last, each alone."""
@@ -197,24 +201,21 @@ class Sender:
         self._holds.pop((event.topic, None), None)
         metrics.OUTBOX_PUBLISHED.add(1, {"topic": event.topic})
 
-    def _note_failure(self, event: UnpublishedEvent, error: Exception, failed: set[_HeldThing]) -> bool:
-        """Hold back what was refused; return whether the fault is rather that Kafka is away."""
-        metrics.OUTBOX_FAILED.add(1, {"topic": event.topic})
-        extra = {"topic": event.topic, "event_id": str(event.event_id)}
-        _log.warning("event not published, will be tried again: %s", type(error).__name__, extra=extra)
+    def _refused_thing(self, event: UnpublishedEvent, error: Exception) -> _HeldThing | None:
+        """Say what the refusal is about, the topic or the key; None when it is rather that Kafka is away."""
         if isinstance(error, AuthorizationError) or self._topic_is_missing(event.topic, error):
-            thing: _HeldThing = (event.topic, None)
-        elif isinstance(error, RetriableError):
-            return True
-        else:
-            thing = (event.topic, event.key)
-        if thing not in failed or thing[1] is not None:
-            failed.add(thing)
-            failures = self._holds[thing].failures + 1 if thing in self._holds else 1
-            # The first time it may have been another event of its batch that was refused: it is tried alone at once.
-            wait_s = 0.0 if failures == 1 else min(_HOLD_MAX_S, _HOLD_FIRST_S * 2 ** min(failures, 10))
-            self._holds[thing] = _Hold(failures=failures, until=time.monotonic() + wait_s)
-        return False
+            return (event.topic, None)
+        return None if isinstance(error, RetriableError) else (event.topic, event.key)
+
+    def _hold(self, thing: _HeldThing) -> int:
+        """Hold it back, longer each time, and return how often it was refused.
+
+        The first time it may have been another event of its batch that was refused: it is tried alone at once.
+        """
+        failures = self._holds[thing].failures + 1 if thing in self._holds else 1
+        wait_s = 0.0 if failures == 1 else min(_HOLD_MAX_S, _HOLD_FIRST_S * 2 ** min(failures, 10))
+        self._holds[thing] = _Hold(failures=failures, until=time.monotonic() + wait_s)
+        return failures
 
     def _topic_is_missing(self, topic: str, error: Exception) -> bool:
         """Tell a topic that does not exist from a broker that does not answer: both are time-outs to the library."""
@@ -249,4 +250,15 @@ class Sender:
 
     def _drop_if_refused(self, errors: Iterable[Exception]) -> None:
         if any(not isinstance(error, RetriableError) for error in errors):
-            self.drop_producer()
+            self._drop_producer()
+
+    def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            kafka.abandon(producer)
+
+
+def _note_failure(event: UnpublishedEvent, error: Exception) -> None:
+    metrics.OUTBOX_FAILED.add(1, {"topic": event.topic})
+    extra = {"topic": event.topic, "event_id": str(event.event_id)}
+    _log.warning("event not published, will be tried again: %s", type(error).__name__, extra=extra)

@@ -7,8 +7,11 @@ import re
 import tomllib
 
 import pytest
+from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from deploy.local.state import REPOSITORY
+from services.collector.domain.rules import plausibility
+from tests.unit.collector.submissions import plan, view_of
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 PLACES = re.findall(r"`([a-z_/]+\.py):(\w+)`", README)
@@ -29,3 +32,17 @@ class TestReadme:
         names = {re.split(r"[=\[<>]", requirement)[0] for requirement in needed}
         unnamed = {name for name in names if not name.startswith(("types-", "opentelemetry-exporter")) and name not in README}
         assert unnamed == set()
+
+
+class TestContributing:
+    def test_shows_a_rule_that_works_as_it_stands(self) -> None:
+        """Run the guide's own code in the rule module's namespace, on a planted case and on a harmless one."""
+        guide = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        (code,) = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)
+        namespace = dict(vars(plausibility))
+        exec(compile(code, "CONTRIBUTING.md", "exec"), namespace)
+        rule = namespace["plan_target_before_base_year"]
+        planted, harmless = plan(), plan()
+        planted.transition_plan.base_year, harmless.transition_plan.base_year = 2030, 2020
+        assert [suspicion.about for suspicion in rule.check(view_of([("ndrc-sx", planted)]))] == ["2024"]
+        assert list(rule.check(view_of([("ndrc-sx", harmless)]))) == []

@@ -126,7 +126,9 @@ def net_postings(transaction: Transaction, subject_id: UUID) -> dict[bytes, UUID
 _NET_POSTINGS = text("""
     SELECT content_sha256, posting_id FROM posting
     WHERE subject_id = :subject_id AND reverses IS NULL
-        AND NOT EXISTS (SELECT FROM posting AS reversal WHERE reversal.reverses = posting.posting_id)
+        AND NOT EXISTS (
+            SELECT FROM posting AS reversal WHERE reversal.reverses = posting.posting_id AND reversal.subject_id = :subject_id
+        )
 """)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,9 +129,10 @@ class Collector:
         return [(row["line"], row["amount"]) for row in rows]
 
 
-@pytest.fixture
-def collector(postgres_server: PostgresServer, database_url: Callable[[str], str]) -> Iterator[Collector]:
-    url, password_file = database_url("collector"), postgres_server.password_file("collector")
+@contextmanager
+def fresh_collector(server: PostgresServer, url: str) -> Iterator[Collector]:
+    """Open a collector on a fresh database, with the shipped provider directory."""
+    password_file = server.password_file("collector")
     database = Database(PostgresSettings(url=url, password_file=SecretFile(password_file), pool_size=8), SystemClock())
     entries = parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))
     with database.transaction("test.directory") as transaction:
@@ -139,6 +141,18 @@ def collector(postgres_server: PostgresServer, database_url: Callable[[str], str
         )
     yield Collector(database=database, url=url, password_file=password_file)
     database.dispose()
+
+
+@pytest.fixture
+def collector(postgres_server: PostgresServer, database_url: Callable[[str], str]) -> Iterator[Collector]:
+    with fresh_collector(postgres_server, database_url("collector")) as made:
+        yield made
+
+
+@pytest.fixture
+def another_collector(postgres_server: PostgresServer, database_url: Callable[[str], str]) -> Iterator[Collector]:
+    with fresh_collector(postgres_server, database_url("collector")) as made:
+        yield made
 
 
 def outcomes(receipts: Sequence[notice_pb2.Receipt]) -> list[str]:

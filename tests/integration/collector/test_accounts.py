@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 
 import pytest
 from carbonbureau.accounts.v1 import account_pb2
+from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from services.collector.accounts import newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS
@@ -343,3 +346,43 @@ def test_replaying_everything_changes_nothing(collector: Collector) -> None:
     collector.rebuild()
     assert (collector.net(), numbers(collector), len(collector.events(TOPIC))) == before
     assert collector.counts()["records"]["duplicate"] == 12
+
+
+class TestOrder:
+    """Batches, their order and the moments of rebuilding differ; accounts and what stands on them do not."""
+
+    @staticmethod
+    def final(collector: Collector) -> tuple[list[tuple[str, str]], list[bytes]]:
+        collector.rebuild()
+        contents = collector.rows("SELECT first_code, content_sha256 FROM subject ORDER BY first_code")
+        return collector.net(), [row["content_sha256"] for row in contents]
+
+    def test_of_arrival_changes_nothing_that_stands(self, collector: Collector, another_collector: Collector) -> None:
+        sent = list(_province())
+        collector.send(*sent)
+        expected = self.final(collector)
+        shuffled = random.Random(7)
+        shuffled.shuffle(sent)
+        while sent:
+            size = shuffled.randrange(1, 9)
+            another_collector.send(*sent[:size])
+            del sent[:size]
+            if shuffled.random() < 0.4:
+                another_collector.rebuild()
+        assert self.final(another_collector) == expected
+
+
+def _province() -> Iterator[tuple[str, intake.Submission]]:
+    """Make submissions about three subjects that sell a plant to each other, correct themselves and disagree."""
+    for number in range(3):
+        code, since, until = code_of(number), f"2024-0{number + 1}-01", f"2024-0{number + 2}-01"
+        yield "ndrc-sx", entry(owned("PLANT", since, until), owned(f"OWN-{number}"), code=code, record_number=f"E{number}")
+        for month_number in range(1, 6):
+            fields = {"code": code, "period": month(2024, month_number)}
+            name = f"{number}-{month_number}"
+            yield "tax-sx", fuel("1000", basis=INVOICED, facility_number="PLANT", record_number=f"F{name}", **fields)
+            yield "ent-sx", fuel("1200", basis=DECLARED, ncv="22", facility_number="PLANT", record_number=f"F{name}", **fields)
+            yield "eco-sx", reported("77", "7", facility_number=f"OWN-{number}", record_number=f"R{name}", **fields)
+            yield "eco-sx", reported("78", "7", facility_number=f"OWN-{number}", record_number=f"R{name}", record_revision=2, **fields)
+            yield "eco-sx", reported("99", "7", record_number=f"S{name}", record_revision=2, **fields)
+        yield "ndrc-sx", entry(owned("PLANT", since, until), code=code, record_number=f"E{number}", record_revision=2)

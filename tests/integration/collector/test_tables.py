@@ -72,5 +72,5 @@ class TestWhatWasWrittenOnce:
             FROM posting WHERE reverses IS NULL
         """
         collector.run(copy)
-        with pytest.raises(DBAPIError, match="posting_reverses_key"):
+        with pytest.raises(DBAPIError, match="posting_reversed_once"):
             collector.run(copy)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -42,7 +41,8 @@ def _pause_once_at(point: str) -> None:
         passed(name)
         if name == point and left:
             left.pop()
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread, which so stops here; sent to the process it might run on until another thread has taken the signal.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     outbox_sender.crash_point = pausing
 

@@ -193,6 +193,17 @@ class TestSignals:
         assert seen == [["a"]]
 
 
+class TestPassword:
+    def test_rotated_is_taken_up_by_the_next_connection(self, postgres_settings: PostgresSettings, tmp_path: Path) -> None:
+        path = tmp_path / "password"
+        path.write_text("wrong")
+        database = Database(dataclasses.replace(postgres_settings, password_file=SecretFile(path)), SystemClock())
+        assert not _pings(database)
+        path.write_text(postgres_settings.password_file.read() + "\n")
+        assert _pings(database)
+        database.dispose()
+
+
 class TestIsRecoverable:
     def test_says_yes_while_the_server_is_away_and_works_again_when_it_is_back(self, state_dir: Path) -> None:
         with local_postgres.running(state_dir) as server:

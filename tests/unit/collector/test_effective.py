@@ -1,6 +1,6 @@
 """Which revisions of a record count, whatever the order in which they came."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collector.domain.effective import split
@@ -28,6 +28,7 @@ class TestSplit:
         found = split([(RECORD, 1, "a"), (other, 2, "b")])
         assert (found.effective, found.parked) == (["a"], ["b"])
 
+    @settings(deadline=None)
     @given(st.sets(st.integers(1, 8), min_size=1).flatmap(lambda revisions: st.permutations(sorted(revisions))))
     def test_does_not_depend_on_the_order(self, revisions: list[int]) -> None:
         assert numbers(revisions) == numbers(sorted(revisions))

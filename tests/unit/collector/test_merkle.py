@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collector.domain.merkle import tree_hash
@@ -39,6 +39,7 @@ class TestTreeHash:
     def test_of_nothing_is_the_hash_of_nothing(self) -> None:
         assert tree_hash([]) == sha256(b"").digest()
 
+    @settings(deadline=None)
     @given(st.lists(st.binary(max_size=40), max_size=70))
     def test_equals_the_recursive_definition(self, leaves: list[bytes]) -> None:
         assert tree_hash(leaves) == by_definition(leaves)

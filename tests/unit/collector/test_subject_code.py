@@ -1,7 +1,7 @@
 """The unified social credit code: published codes are valid, every slip of one character is found."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collector.domain.subject_code import (
@@ -46,6 +46,7 @@ class TestForm:
 
 
 class TestCheckCharacter:
+    @settings(deadline=None)
     @given(number=st.integers(0, 999_999_999), place=st.integers(0, 17), other=st.sampled_from(ALPHABET))
     def test_finds_every_single_wrong_character(self, number: int, place: int, other: str) -> None:
         code = code_of(number)
@@ -53,6 +54,7 @@ class TestCheckCharacter:
         valid = is_well_formed(changed) and has_valid_check_character(changed)
         assert valid == (changed == code)
 
+    @settings(deadline=None)
     @given(number=st.integers(0, 999_999_999), place=st.integers(8, 15))
     def test_finds_every_swap_of_neighbours(self, number: int, place: int) -> None:
         code = code_of(number)

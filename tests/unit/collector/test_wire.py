@@ -103,11 +103,12 @@ class TestUnreadableBytes:
         with pytest.raises(wire.UnreadableError):
             wire.submission(text, is_json=True)
 
+    @settings(deadline=None)
     @given(st.binary(max_size=400))
     def test_never_raise_anything_else(self, value: bytes) -> None:
         hostile(value, is_json=False)
 
-    @settings(max_examples=300)
+    @settings(max_examples=300, deadline=None)
     @given(
         sent=st.sampled_from(EXAMPLES),
         places=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4),
@@ -121,6 +122,7 @@ class TestUnreadableBytes:
             value[place % len(value)] = byte
         hostile(bytes(value[: len(value) - cut]), is_json=False)
 
+    @settings(deadline=None)
     @given(
         st.recursive(
             st.none() | st.booleans() | st.floats() | st.text(max_size=20),

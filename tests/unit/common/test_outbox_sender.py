@@ -194,6 +194,15 @@ class TestLease:
         sender.send([event("1"), event("2")])
         assert len(broker.waves) - 1 == 2 + 2 * 3
 
+    def test_gone_forgets_what_was_held_back(self, broker: Broker, sender: Sender) -> None:
+        broker.refuse = refusing("1")
+        for _ in range(2):
+            sender.send([event("1")])
+        assert sender.holds() != NOTHING_HELD
+        sender.forget()
+        assert sender.holds() == NOTHING_HELD
+        assert not sender.send([event("2", key="other")]).again_at_once
+
     def test_gone_sends_nothing_more(self, broker: Broker) -> None:
         def gone() -> None:
             raise StaleLease

@@ -66,7 +66,7 @@ _DIRECTORY = (
     )
     """,
     "CREATE UNIQUE INDEX subject_code_valid_now ON subject_code (code) WHERE valid_until IS NULL",
-    "CREATE INDEX subject_code_subject ON subject_code (subject_id)",
+    "CREATE INDEX subject_code_subject ON subject_code (subject_id) WHERE valid_until IS NULL",
 )
 
 _RECORDS = (
@@ -195,7 +195,7 @@ _ACCOUNTS = (
         posting_id uuid PRIMARY KEY,
         subject_id uuid NOT NULL,
         account_revision bigint NOT NULL CHECK (account_revision >= 1),
-        reverses uuid UNIQUE,
+        reverses uuid,
         content_sha256 bytea NOT NULL CHECK (length(content_sha256) = 32),
         facility_id uuid NOT NULL,
         period_start date NOT NULL,
@@ -214,6 +214,8 @@ _ACCOUNTS = (
     )
     """,
     "CREATE INDEX posting_subject ON posting (subject_id)",
+    # Partial: an index that holds the many NULLs too would be read whole when the planner knows little of a young table.
+    "CREATE UNIQUE INDEX posting_reversed_once ON posting (reverses) WHERE reverses IS NOT NULL",
     # statement holds the exact bytes that were sealed, sent and hashed.
     """
     CREATE TABLE account_revision (
