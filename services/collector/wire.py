@@ -5,7 +5,7 @@ The bytes themselves are kept as they came and never written again to be compare
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -35,6 +35,10 @@ from services.collector.domain.submission import (
 # A submission has a few hundred bytes; a plan with hundreds of milestones some tens of kilobytes.
 SUBMISSION_BYTES_MAX: Final = 256 * 1024
 JSON_NESTING_MAX: Final = 16
+# google.protobuf.Timestamp is defined from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999999Z.
+_SECONDS_MIN: Final = -62_135_596_800
+_SECONDS_MAX: Final = 253_402_300_799
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UnreadableError(Exception):
@@ -107,13 +111,14 @@ def _received(message: submission_pb2.Submission) -> Received:
 
 
 def _instant(message: submission_pb2.Submission, reading: Reading) -> datetime | None:
+    """Read a Timestamp, to the microsecond; several times faster than the library, which is called for every submission."""
     if not message.HasField("compiled_time"):
         return None
-    try:
-        return message.compiled_time.ToDatetime(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        reading.flaw(Flaw.NOT_AN_INSTANT, "compiled_time", f"{message.compiled_time.seconds} s")
+    seconds, nanos = message.compiled_time.seconds, message.compiled_time.nanos
+    if not (_SECONDS_MIN <= seconds <= _SECONDS_MAX and 0 <= nanos < 10**9):
+        reading.flaw(Flaw.NOT_AN_INSTANT, "compiled_time", f"{seconds} s")
         return None
+    return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
 
 
 def _content(message: submission_pb2.Submission, reading: Reading) -> Content | None:

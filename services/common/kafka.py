@@ -5,7 +5,7 @@ library's insides stands here, next to the tests that pin the version's behaviou
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError
+from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
 
@@ -68,7 +69,8 @@ def producer(settings: KafkaSettings, *, client_id: str) -> KafkaProducer:
     Raises:
         KafkaTimeoutError: no broker answered, or the password is wrong.
     """
-    return KafkaProducer(
+    return _made(
+        KafkaProducer,
         **_connection(settings, client_id),
         **_WITHOUT_METRICS,
         acks="all",
@@ -95,7 +97,8 @@ def consumer(settings: KafkaSettings, *, group: str, client_id: str) -> KafkaCon
     Raises:
         KafkaTimeoutError: no broker answered, or the password is wrong.
     """
-    made = KafkaConsumer(
+    made = _made(
+        KafkaConsumer,
         **_connection(settings, client_id),
         **_WITHOUT_METRICS,
         group_id=group,
@@ -123,7 +126,7 @@ def admin(settings: KafkaSettings, *, client_id: str) -> KafkaAdminClient:
     Raises:
         KafkaTimeoutError: no broker answered, or the password is wrong.
     """
-    return KafkaAdminClient(**_connection(settings, client_id))
+    return _made(KafkaAdminClient, **_connection(settings, client_id), request_timeout_ms=_REQUEST_TIMEOUT_MS)
 
 
 def describe(client: KafkaAdminClient, topics: Iterable[str]) -> dict[str, TopicDescription]:
@@ -182,10 +185,28 @@ def _connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "sasl_plain_username": settings.username,
         "sasl_plain_password": settings.password_file.read(),
         "reconnect_backoff_max_ms": 2_000,
+        # Short, so that a loop that cannot reach the brokers still turns and can be stopped.
+        "bootstrap_timeout_ms": 5_000,
     }
     if settings.ca_file is not None:
         connection["ssl_cafile"] = str(settings.ca_file)
     return connection
+
+
+def _made(kind: Callable[..., Any], **configuration: Any) -> Any:
+    """Make a client, and close what it had begun when it cannot be made: its constructor would leave a thread running for ever."""
+    begun: list[KafkaNetClient] = []
+
+    def remembered(**options: Any) -> KafkaNetClient:
+        begun.append(KafkaNetClient(**options))
+        return begun[-1]
+
+    try:
+        return kind(**configuration, kafka_client=remembered)
+    except BaseException:
+        for client in begun:
+            client.close()
+        raise
 
 
 class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types

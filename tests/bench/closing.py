@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from deploy.local.state import DEFAULT_STATE
 
 
@@ -28,6 +30,16 @@ def close(bench: str, goals: Sequence[Goal], details: Mapping[str, Any]) -> None
     (folder / f"{bench}.json").write_text(json.dumps(result, indent=2) + "\n")
     for goal in goals:
         print(f"{goal.name} value={goal.value:.2f} goal={goal.goal}", flush=True)
+
+
+def cpu_seconds(processes: Mapping[str, int]) -> dict[str, float]:
+    """Give the CPU time that each named process and its descendants have used so far, in seconds."""
+    used = {}
+    for name, pid in processes.items():
+        root = psutil.Process(pid)
+        times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
+        used[name] = sum(time.user + time.system for time in times)
+    return used
 
 
 def percentile(values: Sequence[float], share: float) -> float:

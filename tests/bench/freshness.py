@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from services.sandbox.domain.bench_load import SUBJECTS, LiveLoad, bench_plans, 
 from services.sandbox.domain.statements import PlannedSubmission
 from services.sandbox.province import generator_of
 from services.sandbox.publisher import InFlight, Publisher
-from tests.bench.closing import Goal, close, percentile
+from tests.bench.closing import Goal, close, cpu_seconds, percentile
 from tests.stack import SERVICES, Stack, running_stack
 
 SEED = 20261121
@@ -28,6 +29,7 @@ FIRST_LOOK_S = 0.15
 NEXT_LOOK_S = 0.1
 GIVE_UP_S = 30.0
 BANK_THREADS = 4
+SLICE_S = 10
 
 
 @dataclass(order=True)
@@ -49,7 +51,9 @@ class _Watch:
         self._changed = threading.Condition()
         self._open = 0
         self._closing = False
-        self.latencies: list[float] = []
+        self.started = time.monotonic()
+        # (second of the run in which the submission left, seconds until it was seen)
+        self.seen: list[tuple[float, float]] = []
         self.unseen: list[str] = []
         self.calls = 0
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(BANK_THREADS)]
@@ -108,7 +112,7 @@ class _Watch:
                 self._changed.notify()
                 return
             if revision > look.revision_before:
-                self.latencies.append(now - look.sent_at)
+                self.seen.append((look.sent_at - self.started, now - look.sent_at))
                 self._revisions[look.subject_code] = revision
                 self._load.release(look.subject_code)
             else:
@@ -128,8 +132,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         plans = bench_plans(generator_of, seed=SEED, subjects=options.subjects)
         with stack.publisher() as publisher:
             _load_history(stack, publisher, history(plans))
+            before = cpu_seconds(_processes(stack))
             watch = _measure(stack, publisher, LiveLoad(generator_of(f"{SEED}/live"), plans), options.rate, options.seconds)
-        return _report(watch, options)
+            used = {name: seconds - before[name] for name, seconds in cpu_seconds(_processes(stack)).items()}
+        return _report(watch, used, options)
+
+
+def _processes(stack: Stack) -> dict[str, int]:
+    servers = {"kafka": stack.kafka.process, "postgres": stack.postgres.process}
+    return {
+        **{service: stack.process(service).pid for service in SERVICES},
+        **{name: process.pid for name, process in servers.items() if process is not None},
+        "bench": os.getpid(),
+    }
 
 
 def _load_history(stack: Stack, publisher: Publisher, records: Sequence[PlannedSubmission]) -> None:
@@ -171,16 +186,27 @@ def _measure(stack: Stack, publisher: Publisher, load: LiveLoad, rate: float, se
     return watch
 
 
-def _report(watch: _Watch, options: argparse.Namespace) -> int:
-    figures = {share: percentile(watch.latencies, share) for share in (0.5, 0.9, 0.95, 0.99, 1.0)}
+def _report(watch: _Watch, used: dict[str, float], options: argparse.Namespace) -> int:
+    latencies = [latency for _, latency in watch.seen]
+    figures = {share: percentile(latencies, share) for share in (0.5, 0.9, 0.95, 0.99, 1.0)}
     print(f"{options.rate:.0f} submissions/s for {options.seconds:.0f} s over {options.subjects} subjects, {watch.calls} inquiries")
-    print(f"seen {len(watch.latencies)}, not seen within {GIVE_UP_S:.0f} s: {len(watch.unseen)}")
+    print(f"seen {len(latencies)}, not seen within {GIVE_UP_S:.0f} s: {len(watch.unseen)}")
     for share, value in figures.items():
         print(f"  p{share * 100:<5.0f} {value:6.2f} s")
+    for begin in range(0, int(options.seconds), SLICE_S):
+        of_slice = [latency for second, latency in watch.seen if begin <= second < begin + SLICE_S]
+        print(f"  sent in seconds {begin:>3} to {begin + SLICE_S:>3}: p95 {percentile(of_slice, 0.95):6.2f} s" if of_slice else "")
+    for name, seconds in used.items():
+        print(f"  CPU of {name:<10} {seconds:6.1f} s, {1000 * seconds / max(1, len(latencies)):5.1f} ms per submission")
     close(
         "freshness",
         [Goal(name="freshness-p50-s", value=figures[0.5], goal="<=1.0"), Goal(name="freshness-p95-s", value=figures[0.95], goal="<=2.0")],
-        {"latencies_s": {str(share): value for share, value in figures.items()}, "unseen": len(watch.unseen), "options": vars(options)},
+        {
+            "latencies_s": {str(share): value for share, value in figures.items()},
+            "unseen": len(watch.unseen),
+            "cpu_s": used,
+            "options": vars(options),
+        },
     )
     return 0
 

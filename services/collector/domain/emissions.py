@@ -4,14 +4,15 @@ Where an activity method posted anything, a reported figure for the same facilit
 Amounts are rounded once, here, to the scale of postings.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from services.collector.domain.coverage import Coverage, lies_within, same_days_overlap
+from services.collector.domain.coverage import Coverage, same_days_overlap
 from services.collector.domain.directory import Profile
 from services.collector.domain.method import Factor, FactorGap, MethodKind, MethodPack, exact_sum
 from services.collector.domain.posting import AMOUNT_SCALE, Posting
@@ -25,6 +26,7 @@ from services.common.civil_time import Period
 POSTED_TCO2E_MAX = Decimal(10) ** 10
 ELECTRICITY_CARRIER = "electricity"
 GRID_FACTOR_KEY = "grid_electricity"
+_A_YEAR = timedelta(days=366)
 SCOPE_OF_REPORTED = {Measure.SCOPE_1: 1, Measure.SCOPE_2: 2}
 KIND_OF_ACTIVITY = {Measure.FUEL_USE: Kind.FUEL_USE, Measure.ELECTRICITY_USE: Kind.ELECTRICITY_USE}
 
@@ -55,6 +57,7 @@ class Computation:
         self._region = profile.city_code if profile is not None else ""
         self._computed: dict[tuple[UUID, int], list[Posting]] = defaultdict(list)
         self._packs: dict[tuple[MethodKind, date, date], list[MethodPack]] = {}
+        self._uncertainties: dict[tuple[str, int, str], Decimal] = {}
         self._factors: dict[tuple[str, str, str, date, date], Factor | FactorGap] = {}
 
     def post_activity(self, resolution: Resolution) -> None:
@@ -94,7 +97,7 @@ class Computation:
                 factor_codes=(factor.code,),
                 evidence=tuple(sorted(set(evidence))),
                 data_quality=min(DATA_QUALITY_WORST, figure.data_quality + factor.quality_step),
-                standard_uncertainty_percent=pack.uncertainty_percent(data_quality=figure.data_quality, factor=factor),
+                standard_uncertainty_percent=self._uncertainty(pack, figure.data_quality, factor),
             )
             self.postings.append(posting)
             self._computed[posting.facility_id, posting.scope].append(posting)
@@ -103,10 +106,9 @@ class Computation:
         """Take over reported emissions where no activity method posted anything for the same facility, scope and days."""
         quantity = resolution.quantity
         scope = SCOPE_OF_REPORTED[quantity.measure]
-        computed = self._computed.get((quantity.facility_id, scope), [])
-        covered = Coverage(posting.period for posting in computed)
+        computed = _Computed(self._computed.get((quantity.facility_id, scope), ()))
         for figure in resolution.chosen:
-            if covered.overlaps(figure.period):
+            if computed.coverage.overlaps(figure.period):
                 self._compare(quantity, figure, computed)
             elif (pack := self._pack(MethodKind.AS_REPORTED, quantity, figure)) is not None:
                 for carrier, figures in self._by_carrier(quantity, figure).items():
@@ -131,18 +133,16 @@ class Computation:
                 factor_codes=(),
                 evidence=tuple(sorted(one.submission.submission_id for one in figures)),
                 data_quality=quality,
-                standard_uncertainty_percent=pack.uncertainty_percent(data_quality=quality, factor=None),
+                standard_uncertainty_percent=self._uncertainty(pack, quality, None),
             )
         )
 
-    def _compare(self, quantity: Quantity, figure: ProviderFigure, computed: Iterable[Posting]) -> None:
+    def _compare(self, quantity: Quantity, figure: ProviderFigure, computed: "_Computed") -> None:
         """Leave a reported figure out, and compare it when the computed ones cover exactly its days."""
         self.remarks.append(remark_on(figure, quantity, Unposted.ACTIVITY_COVERS))
-        touching = [posting for posting in computed if same_days_overlap(posting.period, figure.period)]
-        all_within = all(lies_within(posting.period, figure.period) for posting in touching)
-        if all_within and cover_exactly([posting.period for posting in touching], figure.period):
-            total = sum((posting.amount_tco2e for posting in touching), Decimal(0))
-            self.comparisons.append(Comparison(reported=figure, quantity=quantity, computed_tco2e=total))
+        touching = computed.touching(figure.period)
+        if cover_exactly(touching, figure.period):
+            self.comparisons.append(Comparison(reported=figure, quantity=quantity, computed_tco2e=computed.total(touching)))
 
     def _by_carrier(self, quantity: Quantity, figure: ProviderFigure) -> dict[str, list[Figure]]:
         """Group by energy carrier; what is not split is left out where the provider also splits: it is the total of the parts."""
@@ -166,12 +166,40 @@ class Computation:
             self.remarks.append(remark_on(figure, quantity, Unposted.METHODS_AMBIGUOUS, detail=names))
         return holding[0] if len(holding) == 1 else None
 
+    def _uncertainty(self, pack: MethodPack, data_quality: int, factor: Factor | None) -> Decimal:
+        known = (pack.method_code, data_quality, factor.code if factor is not None else "")
+        if (found := self._uncertainties.get(known)) is None:
+            found = self._uncertainties[known] = pack.uncertainty_percent(data_quality=data_quality, factor=factor)
+        return found
+
     def _factor(self, pack: MethodPack, quantity: Quantity, period: Period) -> Factor | FactorGap:
         key = quantity.code or GRID_FACTOR_KEY
         known = (pack.method_code, key, quantity.unit, period.start, period.end)
         if (found := self._factors.get(known)) is None:
             found = self._factors[known] = pack.factor(key=key, unit=quantity.unit, region=self._region, period=period)
         return found
+
+
+class _Computed:
+    """What activity methods posted for one facility and scope, by period."""
+
+    def __init__(self, postings: Iterable[Posting]) -> None:
+        self._totals: dict[Period, Decimal] = defaultdict(Decimal)
+        for posting in postings:
+            self._totals[posting.period] += posting.amount_tco2e
+        self._periods = sorted(self._totals, key=lambda period: (period.start, period.end))
+        self._starts = [period.start for period in self._periods]
+        self.coverage = Coverage(self._periods)
+
+    def touching(self, period: Period) -> list[Period]:
+        """List the periods that share a day with this one. None is longer than a year, so older starts need not be looked at."""
+        first = bisect_left(self._starts, period.start - _A_YEAR)
+        last = bisect_left(self._starts, period.end)
+        return [one for one in self._periods[first:last] if same_days_overlap(one, period)]
+
+    def total(self, periods: Iterable[Period]) -> Decimal:
+        """Add up what was computed for these periods."""
+        return sum((self._totals[period] for period in periods), Decimal(0))
 
 
 def _measured(figure: Figure) -> dict[str, Decimal]:

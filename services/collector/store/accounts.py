@@ -107,7 +107,7 @@ def _stored(rows: Iterable[Any]) -> list[StoredSubmission]:
             submission_id=row[0],
             subject_id=row[1],
             provider_code=row[2],
-            kind=Kind(row[3]),
+            kind=Kind[row[3]],
             record_number=row[4],
             record_revision=row[5],
             value=row[6],

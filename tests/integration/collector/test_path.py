@@ -30,7 +30,7 @@ from tests.unit.collector.submissions import CODE, PROVINCE, code_of, electricit
 
 __all__ = ["applied"]
 
-TIMEOUT_S = 40.0
+TIMEOUT_S = 90.0
 KINDS = {"grid": "ELECTRICITY_USE", "ent": "FUEL_USE,OUTPUT,REPORTED_EMISSIONS,REGISTRY_ENTRY"}
 
 
@@ -113,7 +113,7 @@ def running(applied: Directory) -> Iterator[Running]:
         bootstrap_servers=(broker.bootstrap_servers,),
         username="collector",
         password_file=SecretFile(broker.password_file("collector")),
-        session_timeout_ms=2_000,
+        session_timeout_ms=6_000,
     )
 
     def topics() -> list[str]:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import RetriableError
 from sqlalchemy import text
 
 from deploy.local.kafka import KafkaBroker
-from services.common.consumer import Record
+from services.common.consumer import Consumer, Handle, Record
 from services.common.database import Database, Transaction
 from services.common.settings import KafkaSettings, SecretFile
 
@@ -109,3 +110,51 @@ def take(transaction: Transaction, records: Sequence[Record]) -> None:
 def taken(database: Database) -> list[bytes]:
     """Return the values that were handled, each as often as it was, in the order of their bytes."""
     return [value for (value,) in query(database, "SELECT value FROM taken ORDER BY value")]
+
+
+def consumer(
+    database: Database,
+    settings: KafkaSettings,
+    topics: Sequence[str] | Callable[[], Sequence[str]],
+    handle: Handle = take,
+    *,
+    name: str = "test",
+    group: str | None = None,
+    refresh_every_s: float = 0.5,
+    max_records: int = 500,
+) -> Consumer:
+    listed = topics if callable(topics) else lambda: topics
+    return Consumer(
+        name, group or f"g-{topics}"[:60], listed, handle, database, settings, max_records=max_records, refresh_every_s=refresh_every_s
+    )
+
+
+def send(
+    producer: KafkaProducer,
+    topic: str,
+    values: Sequence[str],
+    *,
+    partition: int | None = None,
+    headers: list[tuple[str, bytes]] | None = None,
+) -> None:
+    futures = [producer.send(topic, value.encode(), value.encode(), headers=headers, partition=partition) for value in values]
+    for future in futures:
+        future.get(timeout=10)
+
+
+def numbered(count: int, start: int = 0) -> list[str]:
+    return [f"{number:06d}" for number in range(start, start + count)]
+
+
+def as_bytes(values: Sequence[str]) -> list[bytes]:
+    return [value.encode() for value in values]
+
+
+def committed(admin: KafkaAdminClient, group: str, topic: str) -> int | None:
+    try:
+        offsets = admin.list_group_offsets([group])[group]
+    except RetriableError:
+        # The broker makes its own topic for offsets when the first group appears.
+        return None
+    found = offsets.get(TopicPartition(topic, 0))
+    return None if found is None else found.offset

@@ -18,6 +18,7 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from deploy.local import kafka as local_kafka
 from deploy.local.kafka import KafkaBroker
 from services.common import outbox
 from services.common.clock import SystemClock
@@ -183,6 +184,29 @@ class TestFailedSend:
         with running(publisher(database, kafka_settings).run):
             eventually(lambda: unpublished(database) == [b"nowhere"])
         assert values_in(kafka_settings, topic) == [b"somewhere"]
+
+
+class TestOutage:
+    def test_of_the_broker_loses_nothing_and_keeps_the_order(self, state_dir: Path, database: Database) -> None:
+        with local_kafka.running(state_dir) as broker:
+            settings = settings_for(broker)
+            admin = broker.admin()
+            admin.create_topics({"t": {"num_partitions": 2, "replication_factor": 1}}, wait_for_metadata=True)
+            admin.close()
+            with running(publisher(database, settings, heartbeats=["t"]).run):
+                add(database, *(event("t", f"{number:03d}", key=f"k{number % 5}") for number in range(50)))
+                eventually(lambda: not unpublished(database))
+                broker.kill()
+                add(database, *(event("t", f"{number:03d}", key=f"k{number % 5}") for number in range(50, 100)))
+                time.sleep(2.0)
+                assert len(unpublished(database)) == 50
+                broker.start()
+                eventually(lambda: not unpublished(database), within_s=60)
+            seen: dict[bytes, list[bytes]] = {}
+            for record in everything_in(settings, "t"):
+                if record.key is not None and record.value not in seen.setdefault(record.key, []):
+                    seen[record.key].append(record.value)
+        assert seen == {b"k%d" % rest: [b"%03d" % number for number in range(rest, 100, 5)] for rest in range(5)}
 
 
 class TestHeartbeat:

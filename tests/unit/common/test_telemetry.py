@@ -123,11 +123,11 @@ class TestMetrics:
         for metric in self.all_metrics():
             match metric:
                 case Counter():
-                    metric.add(1, {"topic": "t"})
+                    assert metric.add(1, {"topic": "t"}) is None
                 case Histogram():
-                    metric.record(0.1, {"queue": "q"})
+                    assert metric.record(0.1, {"queue": "q"}) is None
                 case Gauge():
-                    metric.set(1.0, {"topic": "t"})
+                    assert metric.set(1.0, {"topic": "t"}) is None
 
     def test_a_gauge_forgets_labels_that_are_gone(self) -> None:
         gauge = Gauge("test.gauge", "1", "Something.", "Nothing.")
