@@ -33,12 +33,15 @@ def close(bench: str, goals: Sequence[Goal], details: Mapping[str, Any]) -> None
 
 
 def cpu_seconds(processes: Mapping[str, int]) -> dict[str, float]:
-    """Give the CPU time that each named process and its descendants have used so far, in seconds."""
+    """Give the CPU time that each named process has used so far, in seconds; PostgreSQL's with that of its backends, ended ones too."""
     used = {}
     for name, pid in processes.items():
         root = psutil.Process(pid)
-        times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
-        used[name] = sum(time.user + time.system for time in times)
+        own = root.cpu_times()
+        used[name] = own.user + own.system
+        if name == "postgres":
+            backends = [child.cpu_times() for child in root.children(recursive=True)]
+            used[name] += own.children_user + own.children_system + sum(time.user + time.system for time in backends)
     return used
 
 

@@ -25,8 +25,8 @@ from tests.bench.closing import Goal, close, cpu_seconds, percentile
 from tests.stack import SERVICES, Stack, running_stack
 
 SEED = 20261121
-FIRST_LOOK_S = 0.15
-NEXT_LOOK_S = 0.1
+FIRST_LOOK_S = 0.25
+NEXT_LOOK_S = 0.2
 GIVE_UP_S = 30.0
 BANK_THREADS = 4
 SLICE_S = 10

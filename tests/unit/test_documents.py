@@ -7,7 +7,6 @@ import re
 import tomllib
 
 import pytest
-from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from deploy.local.state import REPOSITORY
 from services.collector.domain.rules import plausibility

@@ -17,6 +17,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from deploy.local import kafka as local_kafka
 from deploy.local import postgres as local_postgres
+from deploy.local.kafka import KafkaBroker
 from services.common import kafka, migrations
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer, Record, Recoverable
@@ -137,6 +138,20 @@ class TestConsume:
         with running(loop.run):
             eventually(lambda: visible)
         assert visible == [[b"a"]]
+
+
+class TestRights:
+    def test_a_topic_that_may_not_be_read_stops_no_other(
+        self, database: Database, kafka_broker: KafkaBroker, make_topic: MakeTopic, producer: KafkaProducer
+    ) -> None:
+        denied, allowed = make_topic(), make_topic(f"intake.test.v1.{uuid.uuid4().hex}")
+        send(producer, denied, ["denied"])
+        send(producer, allowed, ["allowed"])
+        with running(consumer(database, settings_for(kafka_broker, "collector"), [denied, allowed], group="collector").run):
+            eventually(lambda: taken(database))
+            send(producer, allowed, ["more"])
+            eventually(lambda: len(taken(database)) > 1)
+        assert taken(database) == [b"allowed", b"more"]
 
 
 class TestFailures:
