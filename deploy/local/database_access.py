@@ -93,5 +93,5 @@ def _prepare_role(admin: psycopg.Connection, service: str, password: str) -> Non
             )
         )
         admin.execute(sql.SQL("ALTER ROLE {} SET search_path = {}").format(role, role))
-        # A process that pauses inside a transaction must not hold its locks: see DECISIONS, "Publishing and work queues".
+        # A process that pauses inside a transaction must not hold its locks: nothing of ours waits for the network inside one.
         admin.execute(sql.SQL("ALTER ROLE {} SET idle_in_transaction_session_timeout = '5s'").format(role))

@@ -117,6 +117,7 @@ def _serve(_: argparse.Namespace) -> int:
         database=database,
         kafka_settings=settings.kafka,
         max_records=settings.intake_batch_records_max,
+        heartbeats=False,
     )
     worker = AccountWorker(database=database, book=accounted_by, province=settings.province, holder=holder)
     accounting = Polling("accounts", worker.step)

@@ -17,7 +17,7 @@ import psycopg
 import sqlalchemy
 from psycopg import sql
 from sqlalchemy import CursorResult, Executable, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.common import metrics
@@ -38,6 +38,9 @@ _BACKOFF_FIRST_S = 0.02
 _BACKOFF_MAX_S = 1.0
 
 _chance = SystemRandom()
+_RETURNED_AT = "carbonbureau.returned_at"
+_ALIVE_S = 1.0
+
 _NOW = text("SELECT clock_timestamp()")
 
 
@@ -165,8 +168,8 @@ def engine(settings: PostgresSettings) -> sqlalchemy.Engine:
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=10,
-        # One more round trip per checkout; without it every pooled connection fails once after a restart of the server.
-        pool_pre_ping=True,
+        # Parameters are subject codes and figures of providers: no error text may carry them into a log.
+        hide_parameters=True,
         connect_args={
             "connect_timeout": 5,
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
@@ -177,6 +180,23 @@ def engine(settings: PostgresSettings) -> sqlalchemy.Engine:
     def hand_in_password(dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
         # At each connect, so that a rotated password is taken up without a restart.
         parameters["password"] = settings.password_file.read()
+
+    @sqlalchemy.event.listens_for(made, "checkin")
+    def note_return(connection: Any, record: Any) -> None:
+        record.info[_RETURNED_AT] = time.monotonic()
+
+    @sqlalchemy.event.listens_for(made, "checkout")
+    def ping_what_lay_idle(connection: Any, record: Any, proxy: Any) -> None:
+        # After a restart of the server every pooled connection would fail once. What was used just now is taken as alive: a ping
+        # per transaction was a round trip of every one, and a connection that dies in between fails as it may at any other moment.
+        if time.monotonic() - record.info.get(_RETURNED_AT, time.monotonic()) < _ALIVE_S:
+            return
+        try:
+            alive = made.dialect.do_ping(connection)
+        except psycopg.Error:
+            alive = False
+        if not alive:
+            raise DisconnectionError
 
     return made
 

@@ -5,6 +5,7 @@ library's insides stands here, next to the tests that pin the version's behaviou
 """
 
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -250,10 +251,9 @@ class _TolerantBatch(DefaultRecordBatch):  # type: ignore[misc]
     _decompressed: Any
 
     def _maybe_uncompress(self) -> None:
-        if not self._decompressed and self.compression_type == self.CODEC_ZSTD:
-            packed = bytes(memoryview(self._buffer)[self._pos :])
-            with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
-                unpacked = reader.read(_UNPACKED_BYTES_MAX + 1)
+        unpack = {self.CODEC_ZSTD: _unzstd, self.CODEC_GZIP: _gunzip}.get(self.compression_type)
+        if not self._decompressed and unpack is not None:
+            unpacked = unpack(bytes(memoryview(self._buffer)[self._pos :]), _UNPACKED_BYTES_MAX + 1)
             if len(unpacked) > _UNPACKED_BYTES_MAX:
                 raise CorruptRecordError(f"a batch unpacks to more than {_UNPACKED_BYTES_MAX} bytes")
             self._buffer, self._pos = bytearray(unpacked), 0
@@ -267,6 +267,20 @@ class _TolerantBatch(DefaultRecordBatch):  # type: ignore[misc]
             # The position moves only after a whole record, so the same record is read again.
             self._buffer = _TolerantText(self._buffer)
             return super()._read_msg(*arguments)
+
+
+def _unzstd(packed: bytes, bytes_max: int) -> bytes:
+    with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as reader:
+        unpacked: bytes = reader.read(bytes_max)
+    return unpacked
+
+
+def _gunzip(packed: bytes, bytes_max: int) -> bytes:
+    """Unpack the one gzip member that a producer writes; the rest of a larger one is never unpacked."""
+    try:
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(packed, bytes_max)
+    except zlib.error as error:
+        raise CorruptRecordError(f"a batch is not gzip: {error}") from error
 
 
 class _TolerantText(bytearray):

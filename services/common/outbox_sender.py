@@ -1,7 +1,8 @@
 """Hides how events are handed to Kafka so that a failed one neither is overtaken by the next of its key nor stops the others.
 
-An idempotent producer that was refused once refuses everything after, so it is replaced. What was refused is tried alone, then
-held back for a growing while, with all that follows under its key. Which events are sent, and what is recorded, is not decided here.
+A producer that failed once is replaced: after a refusal it refuses everything, after an outage it may never answer again. What was
+refused is tried alone, then held back for a growing while, with all that follows under its key. Which events are sent, and what is
+recorded, is not decided here.
 """
 
 import logging
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 # How long to wait for the broker before asking again whether the lease is still ours.
 _WAIT_SLICE_S = 0.5
+# Beyond the producer's own time-out for a delivery: a future that is still open then will stay open.
+_WAIT_MAX_S = 15.0
 _HOLD_FIRST_S = 0.25
 _HOLD_MAX_S = 5.0
 
@@ -63,6 +66,10 @@ class Sent:
 
 class SendsFailed(Exception):
     """Kafka did not take everything; the rows stay and the next round waits a little."""
+
+
+class _TopicMissing(KafkaError):  # type: ignore[misc]  # kafka-python has no types
+    """The brokers answer, but not for this topic."""
 
 
 @dataclass(kw_only=True)
@@ -132,18 +139,19 @@ class Sender:
     def beat(self, topics: Iterable[str], at: datetime, ids: Ids) -> None:
         """Send a heartbeat with the instant `at` to every partition of `topics`; a failure is only noted."""
         value = at.astimezone(UTC).isoformat(timespec="microseconds").encode()
+        deadline = time.monotonic() + _WAIT_MAX_S
         try:
             producer = self._ready_producer()
             futures = []
             for topic in topics:
                 headers = self._cloud_event(str(ids.new()), kafka.HEARTBEAT_TYPE, value, "text/plain")
                 futures += [producer.send(topic, value, partition=number, headers=headers) for number in producer.partitions_for(topic)]
-            errors = [error for error in map(self._outcome, futures) if error is not None]
+            errors = [error for future in futures if (error := self._outcome(future, deadline)) is not None]
         except KafkaError as error:
             errors = [error]
         if errors:
             _log.warning("%d heartbeats failed: %s", len(errors), type(errors[0]).__name__)
-            self._drop_if_refused(errors)
+            self._drop_producer()
 
     def forget(self) -> None:
         """Drop the producer with whatever it has not sent, and all that was held back; the rows are still there."""
@@ -170,30 +178,41 @@ class Sender:
         outcomes: list[tuple[UnpublishedEvent, Exception | None]] = []
         waiting: list[tuple[UnpublishedEvent, Any]] = []
         unknown: dict[str, Exception] = {}
+        try:
+            producer = self._ready_producer()
+        except KafkaError as error:
+            if not kafka.is_recoverable(error):
+                raise
+            away = KafkaTimeoutError(f"no producer: {type(error).__name__}")
+            return [(event, away) for event in events]
+        deadline = time.monotonic() + _WAIT_MAX_S
         for event in events:
             if event.topic in unknown:
                 # Without metadata for its topic each further send would wait just as long.
                 outcomes.append((event, unknown[event.topic]))
                 continue
             try:
-                waiting.append((event, self._ready_producer().send(event.topic, event.value, event.key, headers=self._headers(event))))
+                waiting.append((event, producer.send(event.topic, event.value, event.key, headers=self._headers(event))))
             except KafkaError as error:
-                outcomes.append((event, error))
-                unknown[event.topic] = error
-        outcomes += [(event, self._outcome(future)) for event, future in waiting]
-        self._drop_if_refused(error for _, error in outcomes if error is not None)
+                unknown[event.topic] = _TopicMissing(event.topic) if _is_missing(producer, event.topic, error) else error
+                outcomes.append((event, unknown[event.topic]))
+        outcomes += [(event, self._outcome(future, deadline)) for event, future in waiting]
+        if any(error is not None for _, error in outcomes):
+            self._drop_producer()
         return outcomes
 
-    def _outcome(self, future: Any) -> Exception | None:
+    def _outcome(self, future: Any, deadline: float) -> Exception | None:
         """Wait for one acknowledgement; a slow broker costs renewals of the lease, not the lease."""
-        while not future.is_done:
+        failure: Exception | None = KafkaTimeoutError("the producer gave no answer")
+        while not future.is_done and time.monotonic() < deadline:
             try:
                 future.get(timeout=_WAIT_SLICE_S)
             except KafkaTimeoutError:
                 self._still_ours()
             except KafkaError:
                 break
-        failure: Exception | None = future.exception
+        if future.is_done:
+            failure = future.exception
         return failure
 
     def _release(self, event: UnpublishedEvent) -> None:
@@ -203,7 +222,7 @@ class Sender:
 
     def _refused_thing(self, event: UnpublishedEvent, error: Exception) -> _HeldThing | None:
         """Say what the refusal is about, the topic or the key; None when it is rather that Kafka is away."""
-        if isinstance(error, AuthorizationError) or self._topic_is_missing(event.topic, error):
+        if isinstance(error, AuthorizationError | _TopicMissing):
             return (event.topic, None)
         return None if isinstance(error, RetriableError) else (event.topic, event.key)
 
@@ -216,12 +235,6 @@ class Sender:
         wait_s = 0.0 if failures == 1 else min(_HOLD_MAX_S, _HOLD_FIRST_S * 2 ** min(failures, 10))
         self._holds[thing] = _Hold(failures=failures, until=time.monotonic() + wait_s)
         return failures
-
-    def _topic_is_missing(self, topic: str, error: Exception) -> bool:
-        """Tell a topic that does not exist from a broker that does not answer: both are time-outs to the library."""
-        if not isinstance(error, KafkaTimeoutError) or self._producer is None:
-            return False
-        return self._producer.bootstrap_connected() and self._producer._metadata.partitions_for_topic(topic) is None
 
     def _headers(self, event: UnpublishedEvent) -> list[tuple[str, bytes]]:
         time_header = event.created_at.astimezone(UTC).isoformat(timespec="microseconds").encode()
@@ -248,14 +261,17 @@ class Sender:
             self._producer = kafka.producer(self._settings, client_id=f"{self._settings.username}-outbox")
         return self._producer
 
-    def _drop_if_refused(self, errors: Iterable[Exception]) -> None:
-        if any(not isinstance(error, RetriableError) for error in errors):
-            self._drop_producer()
-
     def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             kafka.abandon(producer)
+
+
+def _is_missing(producer: KafkaProducer, topic: str, error: Exception) -> bool:
+    """Tell a topic that does not exist from a broker that does not answer: both are time-outs to the library."""
+    if not isinstance(error, KafkaTimeoutError) or not producer.bootstrap_connected():
+        return False
+    return producer._metadata.partitions_for_topic(topic) is None
 
 
 def _note_failure(event: UnpublishedEvent, error: Exception) -> None:

@@ -42,6 +42,6 @@ def _read(pem: bytes) -> tuple[tuple[str, ...], str | None]:
         uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier))
     except x509.ExtensionNotFound:
         uris = ()
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return (), None
     return uris, hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()

@@ -163,8 +163,9 @@ class Inquiries:
         try:
             with self._database.transaction("inquiry.answer") as transaction:
                 store.commit_without_waiting(transaction)
-                found = look_up(transaction, question)
+                # Freshness first: what is committed between the two reads makes the answer newer than it claims, never older.
                 fresh_as_of = self._freshness(transaction)
+                found = look_up(transaction, question)
                 now = self._clock.now()
                 if isinstance(found, Reason):
                     store.add_outcome(transaction, inquiry_id=inquiry_id, at=now, outcome=found.value)

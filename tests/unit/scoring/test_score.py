@@ -80,7 +80,7 @@ class TestScore:
 
     def test_moves_with_the_probability_by_no_more_than_its_published_weight(self) -> None:
         moved = score(coal("0.9", "0.88"), "0.999999") - score(coal("0.9", "0.88"), "0.000001")
-        assert moved <= 100 * Decimal("0.25") * Decimal("0.30") + Decimal("0.02")
+        assert moved <= 100 * Decimal("0.30") * Decimal("0.30") + Decimal("0.02")
 
 
 class TestNothingLeftToReduce:

@@ -30,7 +30,7 @@ def subject_not_in_directory(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_NOT_REGISTERED",
     severity=Severity.NOTICE,
     rationale="A plant that no entry names cannot be kept from counting on two accounts.",
-    source="DECISIONS, identity: a facility with its owner over time stands on every posting",
+    source="this bureau: a facility with its owner over time stands on every posting",
     innocent_explanation="The facility is new, or the figures are older than the entry's first day of ownership.",
     what_to_do="The registry provider adds the facility, with its dates, to the subject's entry.",
     rests_on_absence=True,
@@ -59,7 +59,7 @@ def facility_number_missing(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_OF_ANOTHER_SUBJECT",
     severity=Severity.SEVERE,
     rationale="One plant never counts in two accounts: its emissions belong to the owner of the period.",
-    source="GB/T 32150-2015, 4.1 (boundary of the legal entity); DECISIONS, identity",
+    source="GB/T 32150-2015, 4.1 (boundary of the legal entity); this bureau, identity",
     innocent_explanation="The plant was sold and one side reports for the year as a whole; or the number has a typing error.",
     what_to_do="Correct the facility number or the subject, or have the registry correct the dates of ownership.",
 )
@@ -77,7 +77,7 @@ def facility_of_another_subject(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_CONTESTED",
     severity=Severity.SEVERE,
     rationale="Two entries that give one plant to two subjects from the same day are equally good; picking one would be a guess.",
-    source="DECISIONS, identity",
+    source="this bureau, identity (README, decisions)",
     innocent_explanation="A group registered the plant for the parent and for the subsidiary.",
     what_to_do="The registry provider corrects one of the two entries; nothing is posted for the plant until then.",
 )
@@ -95,7 +95,7 @@ def facility_contested(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_CLAIMED_TWICE",
     severity=Severity.WARNING,
     rationale="Two subjects that own a plant on the same day are an error in the directory, even where the later claim settles it.",
-    source="DECISIONS, identity",
+    source="this bureau, identity (README, decisions)",
     innocent_explanation="The seller's entry was not ended when the plant was sold.",
     what_to_do="The registry provider sends the earlier owner's entry with the day on which ownership ended.",
 )

@@ -69,7 +69,7 @@ def code_check_character(received: Received, context: FormContext) -> str | None
     rule_id="FORM_KEY_NOT_SUBJECT",
     severity=Severity.SEVERE,
     rationale="The key orders the records of a subject; another key means that two programs disagree on whom the record is about.",
-    source="DECISIONS, identity",
+    source="this bureau, identity (README, decisions)",
     innocent_explanation="The key was taken from the previous record in a loop.",
     what_to_do="Use subject_code, in ASCII, as the record key.",
 )
@@ -248,7 +248,7 @@ def compiled_time(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_AMOUNT_MALFORMED",
     severity=Severity.SEVERE,
     rationale="Decimal strings say the same to every reader; exponents, signs of zero and separators do not.",
-    source="DECISIONS, numbers and time",
+    source="this bureau, numbers and time (README, decisions)",
     innocent_explanation="The amount was written by a program that knows only floating point (1e308) or thousands separators (1,000).",
     what_to_do="Write the amount as digits with at most 15 before and 9 after a point, e.g. 1234.5.",
 )

@@ -14,7 +14,7 @@ from services.collector.domain.statement import LINES_MAX, is_limited
     rule_id="CORRECTION_PARKED",
     severity=Severity.NOTICE,
     rationale="A correction counts when all revisions before it are there: else nobody knows what it corrects.",
-    source="DECISIONS, identity",
+    source="this bureau, identity (README, decisions)",
     innocent_explanation="The original comes by another way and is late.",
     what_to_do="Send the missing revision.",
     rests_on_absence=True,
@@ -52,7 +52,7 @@ def fuel_unit(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACTOR_MISSING",
     severity=Severity.WARNING,
     rationale="A factor of another year or region would be a guess that looks like a figure.",
-    source="BUREAU, complaints: factors are never picked silently",
+    source="this bureau: factors are never picked silently",
     innocent_explanation="The factor of the year is not announced yet, or the period lies across two factors.",
     what_to_do="Report shorter periods; the bureau adds the factor when it is announced.",
 )
@@ -64,7 +64,7 @@ def factor_missing(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACTOR_AMBIGUOUS",
     severity=Severity.SEVERE,
     rationale="Two factors for one day: whichever is picked, the other could have been.",
-    source="BUREAU, complaints: two factors with one date",
+    source="this bureau: two factors for one date are an error",
     innocent_explanation="None: the bureau's method file is at fault.",
     what_to_do="The bureau mends the method file.",
 )
@@ -76,7 +76,7 @@ def factor_ambiguous(view: AccountView) -> Iterator[Suspicion]:
     rule_id="METHODS_AMBIGUOUS",
     severity=Severity.SEVERE,
     rationale="Two methods for one industry and day: whichever is picked, the other could have been.",
-    source="ARCHITECTURE, accounting methods",
+    source="this bureau, accounting methods (domain/methods)",
     innocent_explanation="None: the bureau's method files are at fault.",
     what_to_do="The bureau ends one method on the day on which the other begins.",
 )
