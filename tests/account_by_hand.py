@@ -1,7 +1,8 @@
 """Computes by hand what an account must say, from the exact bytes of a subject's effective submissions.
 
-Written apart from the collector, after its README: the best data quality counts, of equals the smaller provider code; activities
-come before reported figures; a measured calorific value before the default. Covers what the province and the replay of real records
+Written apart from the collector, after its README: the best data quality counts, of equals the smaller provider code; finer figures
+take the place of a coarser one only when they tile it and are no worse; activities come before reported figures that they cover
+wholly at no worse quality; a measured calorific value before the default. Covers what the province and the replay of real records
 send, not every case of the collector. Used by `checkers.py`.
 """
 
@@ -61,6 +62,13 @@ class Line(NamedTuple):
         return f"{self.amount} t of carrier {self.carrier!r}, scope {self.scope}, {self.days[0]} to {self.days[1]}"
 
 
+class _Computed(NamedTuple):
+    """A line computed from activity data, and the quality of these data."""
+
+    line: Line
+    quality: int
+
+
 class _Figure(NamedTuple):
     """What one provider states of one quantity for one period."""
 
@@ -77,16 +85,15 @@ def lines(submissions: Sequence[Effective]) -> Iterator[Line]:
     newest = entries[-1].message.registry_entry if entries else None
     for number in sorted({one.message.facility_number for one in submissions}):
         own = [one for one in submissions if one.message.facility_number == number]
-        computed: list[Line] = []
+        computed: list[_Computed] = []
         if newest is not None and newest.industry_code in _POWER_INDUSTRIES:
             computed += _fuel_lines(own)
             computed += _electricity_lines(own) if newest.city_code.startswith("14") else ()
-        yield from computed
         for scope, field in ((1, "scope1_tco2e"), (2, "scope2_tco2e")):
-            yield from _reported_lines(own, field, scope=scope, computed=[line.days for line in computed if line.scope == scope])
+            yield from _lines_of_scope(own, field, scope=scope, computed=[one for one in computed if one.line.scope == scope])
 
 
-def _fuel_lines(submissions: Sequence[Effective]) -> Iterator[Line]:
+def _fuel_lines(submissions: Sequence[Effective]) -> Iterator[_Computed]:
     by_fuel: dict[str, list[Effective]] = defaultdict(list)
     for one in submissions:
         if one.message.HasField("fuel_use"):
@@ -100,7 +107,7 @@ def _fuel_lines(submissions: Sequence[Effective]) -> Iterator[Line]:
             total = Decimal(0)
             for message in figure.messages:
                 total = _EXACT.add(total, _emissions(message.fuel_use, elsewhere.get(figure.days), _FUELS[code]))
-            yield Line(figure.days, 1, code, total.quantize(_SCALE, context=_EXACT))
+            yield _Computed(Line(figure.days, 1, code, total.quantize(_SCALE, context=_EXACT)), figure.quality)
 
 
 def _measures(figure: _Figure) -> bool:
@@ -122,18 +129,25 @@ def _emissions(use: submission_pb2.FuelUse, elsewhere: submission_pb2.FuelUse | 
     return _EXACT.divide(product, Decimal(12))
 
 
-def _electricity_lines(submissions: Sequence[Effective]) -> Iterator[Line]:
+def _electricity_lines(submissions: Sequence[Effective]) -> Iterator[_Computed]:
     for figure in _chosen([one for one in submissions if one.message.HasField("electricity_use")], "electricity_use")[0]:
         assert figure.days[0] >= _FACTORS_FROM, "grid factors of earlier years are not known here"
         bought = sum((Decimal(message.electricity_use.purchased_mwh) for message in figure.messages), Decimal(0))
-        yield Line(figure.days, 2, "electricity", _EXACT.multiply(bought, _GRID_SHANXI).quantize(_SCALE, context=_EXACT))
+        line = Line(figure.days, 2, "electricity", _EXACT.multiply(bought, _GRID_SHANXI).quantize(_SCALE, context=_EXACT))
+        yield _Computed(line, figure.quality)
 
 
-def _reported_lines(submissions: Sequence[Effective], field: str, *, scope: int, computed: Sequence[Days]) -> Iterator[Line]:
+def _lines_of_scope(submissions: Sequence[Effective], field: str, *, scope: int, computed: Sequence[_Computed]) -> Iterator[Line]:
     stated = [one for one in submissions if one.message.HasField("reported_emissions") and getattr(one.message.reported_emissions, field)]
-    for figure in _chosen(stated, "reported_emissions")[0]:
-        if any(_overlap(figure.days, days) for days in computed):
-            continue
+    reported = _chosen(stated, "reported_emissions")[0]
+    posted: list[_Figure] = []
+    standing = list(computed)
+    # A computed line that yields to one report is missing beside the next, so begin anew after each.
+    while (report := next((one for one in reported if one not in posted and not _outdone(one, computed, standing)), None)) is not None:
+        posted.append(report)
+        standing = [one for one in standing if not _overlap(one.line.days, report.days)]
+    yield from (one.line for one in standing)
+    for figure in posted:
         by_carrier: dict[str, Decimal] = defaultdict(Decimal)
         for message in figure.messages:
             by_carrier[message.reported_emissions.energy_carrier] += Decimal(getattr(message.reported_emissions, field))
@@ -154,11 +168,40 @@ def _chosen(submissions: Iterable[Effective], kind: str) -> tuple[list[_Figure],
     for (provider_code, days), messages in gathered.items():
         quality = max(_QUALITY[submission_pb2.Basis.Name(getattr(message, kind).basis)] for message in messages)
         figures.append(_Figure(quality, provider_code, days, tuple(messages)))
-    chosen: list[_Figure] = []
-    passed: list[_Figure] = []
-    for figure in sorted(figures, key=lambda one: one[:3]):
-        (passed if any(_overlap(figure.days, one.days) for one in chosen) else chosen).append(figure)
-    return chosen, passed
+    figures.sort(key=lambda one: one[:3])
+    best = {one.days: one for one in reversed(figures)}
+    counted = _tiling(list(best.values()))
+    chosen = [one for one in figures if any(one is other for other in counted)]
+    return chosen, [one for one in figures if not any(one is other for other in counted)]
+
+
+def _tiling(figures: list[_Figure]) -> list[_Figure]:
+    """Take the longest figures, each unless others within it that are no worse add up to exactly its days."""
+    taken: list[_Figure] = []
+    for figure in sorted(figures, key=lambda one: (one.days[0] - one.days[1], *one[:3])):
+        if any(_overlap(figure.days, one.days) for one in taken):
+            continue
+        within = [one for one in figures if one is not figure and one[:2] <= figure[:2] and _inside(one.days, figure.days)]
+        parts = _tiling(within)
+        taken += parts if _length(parts) == (figure.days[1] - figure.days[0]).days else [figure]
+    return taken
+
+
+def _outdone(report: _Figure, computed: Sequence[_Computed], standing: Sequence[_Computed]) -> bool:
+    """Tell whether activity data say something of each of a report's days, are no worse, and have not yielded to another report."""
+    beside = [one for one in computed if _overlap(one.line.days, report.days)]
+    day = report.days[0]
+    for start, end in sorted(one.line.days for one in beside):
+        day = max(day, end) if start <= day else day
+    return bool(beside) and day >= report.days[1] and all(one.quality <= report.quality and one in standing for one in beside)
+
+
+def _length(figures: Iterable[_Figure]) -> int:
+    return sum((one.days[1] - one.days[0]).days for one in figures)
+
+
+def _inside(one: Days, other: Days) -> bool:
+    return other[0] <= one[0] and one[1] <= other[1]
 
 
 def _overlap(one: Days, other: Days) -> bool:

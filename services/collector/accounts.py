@@ -8,6 +8,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -69,9 +70,24 @@ class AccountWorker:
         """Rebuild the subjects that are due, at most 16, and tell whether there were any."""
         with self._database.transaction("accounts.claim") as transaction:
             claims = work_queue.claim(transaction, queue=DIRTY_SUBJECTS, holder=self._holder, limit=CLAIM_LIMIT, lease_s=self._lease_s)
-        for claim in claims:
-            self._work(claim)
+        for place, claim in enumerate(claims):
+            try:
+                self._work(claim)
+            except Exception:
+                # What was not begun need not sit out its term.
+                self._release(claims[place:])
+                raise
         return bool(claims)
+
+    def _release(self, claims: Sequence[work_queue.Claim]) -> None:
+        try:
+            with self._database.transaction("accounts.release") as transaction:
+                for claim in claims:
+                    with suppress(StaleClaim):
+                        work_queue.fail(transaction, claim, retry_after_s=0, why="interrupted")
+        except Exception:
+            # The database is probably away, which is why we are here: then the terms run out as after a crash.
+            _log.warning("claims could not be given back", extra={"claims": len(claims)}, exc_info=True)
 
     def _work(self, claim: work_queue.Claim) -> None:
         started = time.monotonic()

@@ -36,6 +36,8 @@ from services.common.database import Database
 from services.common.settings import KafkaSettings
 
 _CODE = re.compile(r"[a-z][a-z0-9-]{1,30}\Z")
+# A provider's code is the name of its principal on the broker: one of these would take over the rights of that principal.
+RESERVED_CODES = frozenset({"admin", "broker", "collector", "scoring", "reports", "gateway", "owner", "postgres", "bureau", "kafka"})
 _REGION = re.compile(r"[0-9]{1,6}\Z")
 _FIELDS = {"code", "name", "department", "kinds", "regions"}
 _PASSWORD_BYTES = 24
@@ -115,6 +117,8 @@ def _problems(one: Mapping[str, Any]) -> Iterable[str]:
             yield f"{field} is not a text"
     if isinstance(one.get("code"), str) and not _CODE.match(one["code"]):
         yield "code is not 2 to 31 of a-z, 0-9 and -, beginning with a letter"
+    if isinstance(one.get("code"), str) and one["code"] in RESERVED_CODES:
+        yield "code is reserved for the bureau itself"
     for field, allowed in (("kinds", lambda text: text in Kind.__members__), ("regions", _REGION.match)):
         listed = one.get(field, ["?"])
         if not isinstance(listed, list) or not listed or not all(isinstance(text, str) for text in listed):

@@ -87,7 +87,7 @@ def draw_up(
     # 2. Choose what counts where several figures speak of one quantity.
     resolutions = _quantities(subject_id, uses, effective).resolved()
     resolutions = _without_doubled_totals(uses, resolutions, remarks)
-    # 3. Compute emissions: activities first, because they keep reported figures of the same days out.
+    # 3. Compute emissions: activities first, because reported figures are laid against them.
     computation = Computation(book=book, profile=profile)
     for resolution in resolutions:
         if resolution.quantity.measure in KIND_OF_ACTIVITY:
@@ -95,6 +95,8 @@ def draw_up(
     for resolution in resolutions:
         if resolution.quantity.measure in SCOPE_OF_REPORTED:
             computation.post_as_reported(resolution)
+    computation.finish()
+    contested = [remark.period for remark in remarks if remark.reason is Unposted.FACILITY_CONTESTED]
     # 4. Sum up.
     industry = profile.industry_code if profile is not None else ""
     postings = sorted(computation.postings, key=Posting.order)
@@ -112,7 +114,9 @@ def draw_up(
         postings=postings,
         outputs=outputs,
         investments=_investments(resolutions, book, industry),
-        annual_figures=annual_figures(postings=postings, outputs=outputs, industry_code=industry),
+        annual_figures=annual_figures(
+            postings=postings, outputs=outputs, industry_code=industry, incomplete=[*computation.incomplete, *contested]
+        ),
         remarks=[*remarks, *computation.remarks],
         comparisons=computation.comparisons,
     )

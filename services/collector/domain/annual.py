@@ -2,6 +2,9 @@
 
 Windows are cut from the newest day backwards. Where figures come by the month they follow each other without gap; where a
 figure covers a year that such a window would cut in two, the window is that year itself.
+
+Missing data must not look like a reduction: a month counts as covered only when every series of emissions that should cover it
+does (`series.py`), and intensity is given only where all months are covered on both sides.
 """
 
 from collections import defaultdict
@@ -13,6 +16,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.lines import OutputLine
 from services.collector.domain.posting import AMOUNT_SCALE, Posting
+from services.collector.domain.series import AllSeries
 from services.common.amounts import INTEGER_DIGITS_MAX, quantise
 from services.common.civil_time import Period
 
@@ -43,15 +47,29 @@ class AnnualFigures:
     output_complete: bool
 
 
-def annual_figures(*, postings: Sequence[Posting], outputs: Sequence[OutputLine], industry_code: str) -> list[AnnualFigures]:
-    """Compute the windows, newest last. A window without any figure is left out; at most the newest 40 are given."""
-    figures = []
+def annual_figures(
+    *, postings: Sequence[Posting], outputs: Sequence[OutputLine], industry_code: str, incomplete: Sequence[Period] = ()
+) -> list[AnnualFigures]:
+    """Compute the windows, newest last. A window without any figure is left out; at most the newest 40 are given.
+
+    `incomplete` are periods of which something is known that does not stand among the postings.
+    """
+    figures: list[AnnualFigures] = []
     periods = [posting.period for posting in postings] + [line.period for line in outputs]
-    for window in _windows(periods):
-        inside = [posting for posting in postings if _within(posting.period, window)]
+    windows = _windows(periods)
+    emitted = [[posting for posting in postings if _within(posting.period, window)] for window in windows]
+    all_series = AllSeries(postings=postings, outputs=outputs)
+    holes = Coverage(incomplete)
+    for place, window in enumerate(windows):
+        inside = emitted[place]
         made = [line for line in outputs if _within(line.period, window)]
         if inside or made:
-            figures.append(_figures(window, inside, made, industry_code))
+            # Windows go backwards here: the one after a window comes before it.
+            later = emitted[place - 1] if place > 0 else ()
+            earlier = emitted[place + 1] if place + 1 < len(windows) else ()
+            expected = all_series.in_window(inside, earlier=earlier, later=later)
+            covered = [middle for middle in _middles(window) if not holes.has_day(middle) and expected.cover(middle)]
+            figures.append(_figures(window, inside, made, industry_code, covered))
     return figures[::-1]
 
 
@@ -78,15 +96,18 @@ def _aligned_end(newest: date, end: date) -> date:
     return end
 
 
-def _figures(window: Period, postings: Sequence[Posting], outputs: Sequence[OutputLine], industry_code: str) -> AnnualFigures:
+def _figures(
+    window: Period, postings: Sequence[Posting], outputs: Sequence[OutputLine], industry_code: str, covered: Sequence[date]
+) -> AnnualFigures:
     scope1 = sum((posting.amount_tco2e for posting in postings if posting.scope == 1), Decimal(0))
     scope2 = sum((posting.amount_tco2e for posting in postings if posting.scope == 2), Decimal(0))
     product = _main_product(outputs, industry_code)
     of_product = [line for line in outputs if (line.product_code, line.unit) == product]
     amount = sum((line.amount for line in of_product), Decimal(0)) if of_product else None
-    emitting = Coverage(posting.period for posting in postings)
     producing = Coverage(line.period for line in of_product)
-    covered = [middle for middle in _middles(window) if emitting.has_day(middle)]
+    # Like by like: what was emitted in some months is not divided by what was made in others.
+    middles = _middles(window)
+    both_whole = len(covered) == len(middles) and all(producing.has_day(middle) for middle in middles)
     return AnnualFigures(
         period=window,
         scope1_tco2e=quantise(scope1, AMOUNT_SCALE),
@@ -94,7 +115,7 @@ def _figures(window: Period, postings: Sequence[Posting], outputs: Sequence[Outp
         product_code=product[0],
         output_unit=product[1],
         output_amount=quantise(amount, OUTPUT_SCALE) if amount is not None else None,
-        intensity_tco2e_per_unit=_intensity(scope1 + scope2, amount) if postings else None,
+        intensity_tco2e_per_unit=_intensity(scope1 + scope2, amount) if both_whole else None,
         months_covered=len(covered),
         data_quality=max((*(posting.data_quality for posting in postings), *(line.data_quality for line in of_product))),
         process_route=_main_route(of_product),

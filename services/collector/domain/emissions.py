@@ -1,14 +1,15 @@
 """Turns the figures that count into emissions: by the activity method of the subject's industry, or as reported.
 
-Where an activity method posted anything, a reported figure for the same facility, scope and days is left out and compared.
+What was computed from activity data stands instead of a reported figure of the same facility and scope only where it covers every
+day of it and is of no worse data quality: one tonne in one month must not take the place of a verified year. Else the reported
+figure is posted and what was computed for any of its days is left out. The two are compared either way, never added.
 Amounts are rounded once, here, to the scale of postings.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
@@ -26,8 +27,9 @@ from services.common.civil_time import Period
 POSTED_TCO2E_MAX = Decimal(10) ** 10
 ELECTRICITY_CARRIER = "electricity"
 GRID_FACTOR_KEY = "grid_electricity"
-_A_YEAR = timedelta(days=366)
 SCOPE_OF_REPORTED = {Measure.SCOPE_1: 1, Measure.SCOPE_2: 2}
+# What these leave out is known to have been emitted, and how much of it is not.
+_LEAVES_INCOMPLETE = frozenset({Unposted.FACTOR_GAP, Unposted.BEYOND_LIMIT, Unposted.METHODS_AMBIGUOUS})
 KIND_OF_ACTIVITY = {Measure.FUEL_USE: Kind.FUEL_USE, Measure.ELECTRICITY_USE: Kind.ELECTRICITY_USE}
 
 
@@ -55,7 +57,10 @@ class Computation:
         self._book = book
         self._industry = profile.industry_code if profile is not None else ""
         self._region = profile.city_code if profile is not None else ""
-        self._computed: dict[tuple[UUID, int], list[Posting]] = defaultdict(list)
+        # Days of which something is known that does not stand on the account: what was emitted then is incomplete.
+        self.incomplete: list[Period] = []
+        self._computed: dict[tuple[UUID, int], list[_Computed]] = defaultdict(list)
+        self._failed: dict[tuple[UUID, int], list[Period]] = defaultdict(list)
         self._packs: dict[tuple[MethodKind, date, date], list[MethodPack]] = {}
         self._uncertainties: dict[tuple[str, int, str], Decimal] = {}
         self._factors: dict[tuple[str, str, str, date, date], Factor | FactorGap] = {}
@@ -65,13 +70,17 @@ class Computation:
         quantity = resolution.quantity
         kind = KIND_OF_ACTIVITY[quantity.measure]
         measured_elsewhere = _measured_by_period(resolution) if kind is Kind.FUEL_USE else {}
+        accounted = False
         for figure in resolution.chosen:
             pack = self._pack(MethodKind.ACTIVITY, quantity, figure)
             formula = pack.formula(kind) if pack is not None else None
             if pack is None or formula is None:
                 continue
+            accounted = True
+            series = (quantity.facility_id, formula.scope)
             factor = self._factor(pack, quantity, figure.period)
             if isinstance(factor, FactorGap):
+                self._failed[series].append(figure.period)
                 self.remarks.append(remark_on(figure, quantity, Unposted.FACTOR_GAP, detail=quantity.name(), gap=factor))
                 continue
             elsewhere = measured_elsewhere.get((figure.period.start, figure.period.end))
@@ -85,6 +94,7 @@ class Computation:
                 parts.append(pack.emissions_tco2e(formula, quantity=one.amount, factor=factor, measured=measured))
             amount = exact_sum(parts)
             if amount > POSTED_TCO2E_MAX:
+                self._failed[series].append(figure.period)
                 self.remarks.append(remark_on(figure, quantity, Unposted.BEYOND_LIMIT))
                 continue
             posting = Posting(
@@ -99,20 +109,51 @@ class Computation:
                 data_quality=min(DATA_QUALITY_WORST, figure.data_quality + factor.quality_step),
                 standard_uncertainty_percent=self._uncertainty(pack, figure.data_quality, factor),
             )
-            self.postings.append(posting)
-            self._computed[posting.facility_id, posting.scope].append(posting)
+            self._computed[series].append(_Computed(posting=posting, figure=figure, quantity=quantity))
+        if accounted:
+            self._lose_days_of(resolution)
 
     def post_as_reported(self, resolution: Resolution) -> None:
-        """Take over reported emissions where no activity method posted anything for the same facility, scope and days."""
+        """Take over reported emissions, except those in whose place what was computed stands. Call it after every activity."""
         quantity = resolution.quantity
         scope = SCOPE_OF_REPORTED[quantity.measure]
-        computed = _Computed(self._computed.get((quantity.facility_id, scope), ()))
+        series = (quantity.facility_id, scope)
+        computed = self._computed.get(series, [])
         for figure in resolution.chosen:
-            if computed.coverage.overlaps(figure.period):
-                self._compare(quantity, figure, computed)
+            touching = _touching(computed, figure.period)
+            if cover_exactly([one.posting.period for one in touching], figure.period):
+                total = sum((one.posting.amount_tco2e for one in touching), Decimal(0))
+                self.comparisons.append(Comparison(reported=figure, quantity=quantity, computed_tco2e=total))
+        reported, standing = _stand_off(resolution.chosen, computed, self._failed.get(series, []))
+        if computed:
+            self._leave_out(computed, standing, reported)
+            self._computed[series] = standing
+        posted = {id(figure) for figure in reported}
+        for figure in resolution.chosen:
+            if id(figure) not in posted:
+                self.remarks.append(remark_on(figure, quantity, Unposted.ACTIVITY_COVERS))
             elif (pack := self._pack(MethodKind.AS_REPORTED, quantity, figure)) is not None:
                 for carrier, figures in self._by_carrier(quantity, figure).items():
                     self._post_reported(pack, quantity, figure, scope=scope, carrier=carrier, figures=figures)
+        self._lose_days_of(resolution)
+
+    def finish(self) -> None:
+        """Post what was computed and still stands. Call it last."""
+        for series in sorted(self._computed):
+            self.postings += [one.posting for one in self._computed[series]]
+        self.incomplete += [remark.period for remark in self.remarks if remark.reason in _LEAVES_INCOMPLETE]
+
+    def _leave_out(self, computed: Sequence["_Computed"], standing: Sequence["_Computed"], reported: Sequence[ProviderFigure]) -> None:
+        kept = {id(one) for one in standing}
+        coverage = Coverage(figure.period for figure in reported)
+        for one in computed:
+            if id(one) not in kept:
+                self.remarks.append(remark_on(one.figure, one.quantity, Unposted.REPORTED_STANDS))
+                if not coverage.covers(one.posting.period):
+                    self.incomplete.append(one.posting.period)
+
+    def _lose_days_of(self, resolution: Resolution) -> None:
+        self.incomplete += [passed.figure.period for passed in resolution.passed_over if passed.loses_days()]
 
     def _post_reported(
         self, pack: MethodPack, quantity: Quantity, figure: ProviderFigure, *, scope: int, carrier: str, figures: Sequence[Figure]
@@ -136,13 +177,6 @@ class Computation:
                 standard_uncertainty_percent=self._uncertainty(pack, quality, None),
             )
         )
-
-    def _compare(self, quantity: Quantity, figure: ProviderFigure, computed: "_Computed") -> None:
-        """Leave a reported figure out, and compare it when the computed ones cover exactly its days."""
-        self.remarks.append(remark_on(figure, quantity, Unposted.ACTIVITY_COVERS))
-        touching = computed.touching(figure.period)
-        if cover_exactly(touching, figure.period):
-            self.comparisons.append(Comparison(reported=figure, quantity=quantity, computed_tco2e=computed.total(touching)))
 
     def _by_carrier(self, quantity: Quantity, figure: ProviderFigure) -> dict[str, list[Figure]]:
         """Group by energy carrier; what is not split is left out where the provider also splits: it is the total of the parts."""
@@ -180,26 +214,48 @@ class Computation:
         return found
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Computed:
-    """What activity methods posted for one facility and scope, by period."""
+    """What an activity method makes of one figure, to be posted unless a reported figure stands."""
 
-    def __init__(self, postings: Iterable[Posting]) -> None:
-        self._totals: dict[Period, Decimal] = defaultdict(Decimal)
-        for posting in postings:
-            self._totals[posting.period] += posting.amount_tco2e
-        self._periods = sorted(self._totals, key=lambda period: (period.start, period.end))
-        self._starts = [period.start for period in self._periods]
-        self.coverage = Coverage(self._periods)
+    posting: Posting
+    figure: ProviderFigure
+    quantity: Quantity
 
-    def touching(self, period: Period) -> list[Period]:
-        """List the periods that share a day with this one. None is longer than a year, so older starts need not be looked at."""
-        first = bisect_left(self._starts, period.start - _A_YEAR)
-        last = bisect_left(self._starts, period.end)
-        return [one for one in self._periods[first:last] if same_days_overlap(one, period)]
 
-    def total(self, periods: Iterable[Period]) -> Decimal:
-        """Add up what was computed for these periods."""
-        return sum((self._totals[period] for period in periods), Decimal(0))
+def _stand_off(
+    reported: Sequence[ProviderFigure], computed: Sequence[_Computed], failed: Sequence[Period]
+) -> tuple[list[ProviderFigure], list[_Computed]]:
+    """Decide between reported figures and computed ones of one facility and scope: give those that stand, none sharing a day.
+
+    A computed figure that has to yield to one reported figure is missing beside the next, which then stands too: decided again until
+    nothing changes. Each round takes at least one reported figure, and the outcome does not depend on their order.
+    """
+    posted: list[ProviderFigure] = []
+    yielded = list(failed)
+    waiting, standing = list(reported), list(computed)
+    while True:
+        stay = [figure for figure in waiting if not _stands_instead(_touching(standing, figure.period), figure, yielded)]
+        if not stay:
+            return posted, standing
+        posted += stay
+        kept = {id(figure) for figure in stay}
+        waiting = [figure for figure in waiting if id(figure) not in kept]
+        coverage = Coverage(figure.period for figure in stay)
+        yielded += [one.posting.period for one in standing if coverage.overlaps(one.posting.period)]
+        standing = [one for one in standing if not coverage.overlaps(one.posting.period)]
+
+
+def _stands_instead(touching: Sequence[_Computed], figure: ProviderFigure, missing: Sequence[Period]) -> bool:
+    """Tell whether computed figures cover every day of a reported one, none of them is missing, and none is worse."""
+    if not touching or any(same_days_overlap(period, figure.period) for period in missing):
+        return False
+    no_worse = max(one.figure.data_quality for one in touching) <= figure.data_quality
+    return no_worse and Coverage(one.posting.period for one in touching).covers(figure.period)
+
+
+def _touching(computed: Sequence[_Computed], period: Period) -> list[_Computed]:
+    return [one for one in computed if same_days_overlap(one.posting.period, period)]
 
 
 def _measured(figure: Figure) -> dict[str, Decimal]:

@@ -1,8 +1,9 @@
 """Decides which figure counts where several providers state the same quantity. A stand-in until figures are reconciled.
 
-A quantity is one measure of one facility. What one provider states of it for one period is summed over its records. The best
-data quality counts, a tie goes to the smaller provider code; whatever shares a day with a better figure is passed over and
-compared, never added. Nothing here knows where a figure goes.
+A quantity is one measure of one facility. What one provider states of it for one period is summed over its records. Of figures
+for the same days the best data quality counts, a tie goes to the smaller provider code. A finer figure takes the place of a
+coarser one only together with others that are no worse and cover exactly its days; else the coarser one counts, so that one month
+never stands for a year. What is passed over is compared, never added. Nothing here knows where a figure goes.
 """
 
 from bisect import bisect_right
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
@@ -78,11 +80,15 @@ class ProviderFigure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PassedOver:
-    """A figure that does not count because better ones share days with it; `comparable` when they cover exactly its days."""
+    """A figure that does not count because others share days with it; `comparable` when they cover exactly its days."""
 
     figure: ProviderFigure
     instead: tuple[ProviderFigure, ...]
     comparable: bool
+
+    def loses_days(self) -> bool:
+        """Tell whether it states something of days of which nothing counts now."""
+        return not self.comparable and not Coverage(one.period for one in self.instead).covers(self.figure.period)
 
     def difference(self) -> Decimal:
         """Give the difference relative to what counts; 1 when something is stated against nothing."""
@@ -145,21 +151,39 @@ def _provider_figures(gathered: dict[tuple[str, date, date], list[Figure]]) -> l
 
 
 def _resolve(quantity: Quantity, figures: Iterable[ProviderFigure]) -> Resolution:
-    """Choose greedily, best quality first: a figure counts unless it shares a day with one that counts already."""
+    """Choose what counts, first among figures of the same days, then among those that share only some."""
     ordered = sorted(figures, key=lambda one: (one.data_quality, one.provider_code, one.period.start, one.period.end))
-    chosen: list[ProviderFigure] = []
-    starts: list[date] = []
-    passed: list[ProviderFigure] = []
+    best: dict[tuple[date, date], ProviderFigure] = {}
     for figure in ordered:
-        place = bisect_right(starts, figure.period.start)
-        shares_before = place > 0 and chosen[place - 1].period.end > figure.period.start
-        shares_after = place < len(starts) and starts[place] < figure.period.end
-        if shares_before or shares_after:
-            passed.append(figure)
-        else:
-            chosen.insert(place, figure)
-            starts.insert(place, figure.period.start)
+        best.setdefault((figure.period.start, figure.period.end), figure)
+    chosen = sorted(_standing(list(best.values())), key=lambda one: one.period.start)
+    starts = [one.period.start for one in chosen]
+    counted = {id(one) for one in chosen}
+    passed = [figure for figure in ordered if id(figure) not in counted]
     return Resolution(quantity=quantity, chosen=tuple(chosen), passed_over=tuple(_passed(figure, chosen, starts) for figure in passed))
+
+
+def _standing(figures: list[ProviderFigure]) -> list[ProviderFigure]:
+    """Select figures of different periods that share no day: the longest first, or those that take its place.
+
+    Longest first, because what is left out then loses the fewest days. The order is total, so the order of arrival does not matter.
+    Recursion ends: every level has shorter periods than the one before, and none is longer than a year.
+    """
+    in_time = sorted(figures, key=lambda one: (one.period.start, one.period.end))
+    if all(one.period.end <= after.period.start for one, after in pairwise(in_time)):
+        return in_time
+    chosen: list[ProviderFigure] = []
+    for figure in sorted(in_time, key=lambda one: (-one.period.days(), one.data_quality, one.provider_code, one.period.start)):
+        if any(same_days_overlap(one.period, figure.period) for one in chosen):
+            continue
+        finer = _standing([one for one in in_time if one is not figure and _may_replace(one, figure)])
+        chosen += finer if finer and cover_exactly([one.period for one in finer], figure.period) else [figure]
+    return chosen
+
+
+def _may_replace(part: ProviderFigure, whole: ProviderFigure) -> bool:
+    no_worse = (part.data_quality, part.provider_code) <= (whole.data_quality, whole.provider_code)
+    return no_worse and lies_within(part.period, whole.period)
 
 
 def _passed(figure: ProviderFigure, chosen: Sequence[ProviderFigure], starts: Sequence[date]) -> PassedOver:

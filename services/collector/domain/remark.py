@@ -22,7 +22,8 @@ class Unposted(Enum):
     TOTAL_BESIDE_PARTS = "a total beside its parts"
     FACTOR_GAP = "no factor"
     METHODS_AMBIGUOUS = "two methods hold for the same industry and days"
-    ACTIVITY_COVERS = "the activity method covers days of it"
+    ACTIVITY_COVERS = "the activity method covers exactly its days"
+    REPORTED_STANDS = "a reported figure stands for days of it"
     BEYOND_LIMIT = "larger than any account can hold"
 
 

@@ -172,7 +172,7 @@ CASES = [
         harmless=[STEEL, ("a", fuel("1000")), ("b", reported("2990"))],
     ),
     Planted(
-        rule_id="REPORTED_PARTLY_COVERED",
+        rule_id="ACTIVITY_NOT_POSTED",
         sent=[REGISTERED, ("a", fuel("1000")), ("b", reported("2990", period=year(2024)))],
         harmless=[REGISTERED, ("a", fuel("1000")), ("b", reported("2990"))],
     ),
@@ -248,6 +248,14 @@ CASES = [
         sent=[REGISTERED, ("a", investment("1", "10", technology="flue_gas_desulphurisation"))],
         harmless=[REGISTERED, ("a", investment("1", "10", technology="turbine_retrofit"))],
     ),
+    Planted(
+        rule_id="PERIOD_ENDS_ON_LAST_DAY",
+        sent=[("a", electricity("1", period=days("2024-01-01", "2024-01-31")))],
+        harmless=[
+            ("a", electricity("1", period=month(2024, 1))),
+            ("a", electricity("1", period=days("2024-02-15", "2024-02-29"))),
+        ],
+    ),
     Planted(rule_id="FIGURE_REPEATED", sent=_months("512.75", "512.75", "512.75"), harmless=_months("512.75", "512.75", "512.76")),
     Planted(
         rule_id="ROUND_NUMBERS",
@@ -295,16 +303,17 @@ class TestMessages:
         for finding in findings_of(view_of(sent)):
             assert not any(figure in finding.message for figure in ("98765", "12345", "45678"))
 
-    def test_say_how_far_two_providers_are_apart(self) -> None:
+    def test_do_not_say_how_far_two_providers_are_apart(self) -> None:
         view = view_of([("a", electricity("100", basis=METERED)), ("b", electricity("134", basis=DECLARED))])
         (finding,) = (one for one in findings_of(view) if one.rule_id == "PROVIDERS_DIFFER")
-        assert "34 %" in finding.message
+        assert "more than 10 %" in finding.message
+        assert "34" not in finding.message
         assert {submission.provider_code for submission in finding.evidence} == {"a", "b"}
 
-    def test_stay_short_when_the_difference_is_absurd(self) -> None:
-        view = view_of([("a", electricity("0.000000001", basis=METERED)), ("b", electricity("999999999999", basis=DECLARED))])
-        (finding,) = (one for one in findings_of(view) if one.rule_id == "PROVIDERS_DIFFER")
-        assert "more than 1000 %" in finding.message
+    def test_do_not_say_how_far_a_report_is_from_the_activity_data_of_another(self) -> None:
+        view = view_of([REGISTERED, ("a", fuel("1000")), ("b", reported("2000"))])
+        (finding,) = (one for one in findings_of(view) if one.rule_id == "REPORTED_DIFFERS_FROM_ACTIVITY")
+        assert finding.message == "scope 1 as reported differs by more than 10 % from what follows from activity data"
 
 
 class TestFindingIds:

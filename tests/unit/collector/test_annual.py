@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from services.collector.domain.annual import AnnualFigures
-from tests.unit.collector.submissions import DECLARED, METERED, Sent, days, entry, month, output, reported, view_of, year
+from tests.unit.collector.submissions import DECLARED, METERED, Sent, days, entry, fuel, month, output, reported, view_of, year
 
 
 def figures(*sent: Sent) -> list[AnnualFigures]:
@@ -56,7 +56,58 @@ class TestYearlyFigures:
         assert len(windows(("a", reported("1", period=days("2024-02-29", "2025-02-28"))))) == 1
 
 
+def made(count: int, *, first: int = 1, facility: str = "") -> list[Sent]:
+    return [("s", output("7", period=month(2023, number), facility_number=facility)) for number in range(first, first + count)]
+
+
+def burnt(*numbers: int, carrier: str, facility: str = "") -> list[Sent]:
+    return [("a", reported("5", carrier=carrier, period=month(2023, number), facility_number=facility)) for number in numbers]
+
+
+class TestMonthsCovered:
+    def covered(self, *sent: Sent) -> list[int]:
+        return [one.months_covered for one in figures(*sent)]
+
+    def test_do_not_count_where_one_series_has_a_gap(self) -> None:
+        coal = burnt(*range(1, 5), *range(7, 13), carrier="coal")
+        assert self.covered(*burnt(*range(1, 13), carrier="diesel"), *coal) == [10]
+
+    def test_do_not_count_where_a_series_stops_and_output_goes_on(self) -> None:
+        sent = [*burnt(*range(1, 13), carrier="diesel"), *burnt(*range(1, 10), carrier="coal")]
+        assert self.covered(*sent, *made(12)) == [9]
+        assert self.covered(*sent, *made(9)) == [12]
+
+    def test_do_not_count_where_a_series_is_missing_for_a_whole_window(self) -> None:
+        sent = [*burnt(*range(1, 25), carrier="diesel"), *burnt(*range(1, 13), carrier="coal"), *made(24)]
+        assert self.covered(*sent) == [12, 0]
+
+    def test_count_where_one_fuel_follows_another(self) -> None:
+        assert self.covered(*burnt(*range(1, 7), carrier="coal"), *burnt(*range(7, 13), carrier="gas"), *made(12)) == [12]
+        yearly = [
+            ("a", reported("5", carrier=carrier, period=year(number)))
+            for number, carrier in ((2021, "coal"), (2022, "gas"), (2023, "coal"))
+        ]
+        assert self.covered(*yearly, *(("s", output("7", period=year(number))) for number in (2021, 2022, 2023))) == [12, 12, 12]
+
+    def test_count_where_a_facility_makes_nothing_any_more(self) -> None:
+        sent = [*burnt(*range(1, 13), carrier="coal", facility="F1"), *burnt(*range(1, 7), carrier="coal", facility="F2")]
+        assert self.covered(*sent, *made(12, facility="F1"), *made(6, facility="F2")) == [12]
+
+    def test_count_where_a_total_stands_for_all_carriers(self) -> None:
+        assert self.covered(*burnt(*range(1, 7), carrier="coal"), *burnt(*range(7, 13), carrier=""), *made(12)) == [12]
+
+    def test_do_not_count_where_a_fuel_has_no_factor(self) -> None:
+        coal = [("a", fuel("5", period=month(2024, number))) for number in range(1, 13)]
+        peat: list[Sent] = [("a", fuel("5", fuel_code="peat", period=month(2024, 3)))]
+        assert self.covered(("n", entry()), *coal, *peat) == [11]
+
+
 class TestOutput:
+    def test_gives_no_intensity_while_months_are_missing_on_either_side(self) -> None:
+        assert [one.intensity_tco2e_per_unit for one in figures(*monthly(12), *made(12))] == [Decimal("1.571429")]
+        assert [one.intensity_tco2e_per_unit for one in figures(*monthly(11), *made(12))] == [None]
+        assert [one.intensity_tco2e_per_unit for one in figures(*monthly(12), *made(11))] == [None]
+
     def test_gives_the_intensity_at_six_decimals(self) -> None:
         (one,) = figures(("a", reported("2", "1", period=year(2024))), ("a", output("7", period=year(2024))))
         assert one.intensity_tco2e_per_unit == Decimal("0.428571")

@@ -172,7 +172,7 @@ class TestMeasuredValues:
 
 class TestWhichMethod:
     def test_power_subjects_are_accounted_by_activity_and_compared_with_what_is_reported(self) -> None:
-        view = power(fuel("1000"), reported("2000", "", basis=VERIFIED))
+        view = power(fuel("1000"), reported("2000", "", basis=METERED))
         assert only(view).method_code == POWER.method_code
         assert "REPORTED_DIFFERS_FROM_ACTIVITY" in rule_ids(view)
 
@@ -181,6 +181,20 @@ class TestWhichMethod:
         assert {posting.method_code for posting in view.postings if posting.scope == 1} == {POWER.method_code}
         assert {posting.amount_tco2e for posting in view.postings if posting.scope == 2} == {Decimal(5)}
         assert {"REPORTED_NOT_POSTED"} == rule_ids(view) & {"REPORTED_NOT_POSTED", "REPORTED_DIFFERS_FROM_ACTIVITY"}
+
+    def test_a_tonne_in_one_month_does_not_displace_a_verified_year(self) -> None:
+        view = power(fuel("1", basis=DECLARED), reported("3000000", "", period=year(2024), basis=VERIFIED))
+        assert [one.amount_tco2e for one in view.postings] == [Decimal(3000000)]
+        assert "ACTIVITY_NOT_POSTED" in rule_ids(view)
+
+    def test_activity_of_worse_quality_does_not_displace_what_was_verified(self) -> None:
+        view = power(fuel("1000", basis=DECLARED), reported("2000", "", basis=VERIFIED))
+        assert [one.amount_tco2e for one in view.postings] == [Decimal(2000)]
+        assert {"ACTIVITY_NOT_POSTED", "REPORTED_DIFFERS_FROM_ACTIVITY"} <= rule_ids(view)
+
+    def test_activity_with_a_fuel_that_cannot_be_computed_does_not_displace_a_report(self) -> None:
+        view = power(fuel("1000"), fuel("1000", fuel_code="peat"), reported("5000", ""))
+        assert [one.amount_tco2e for one in view.postings] == [Decimal(5000)]
 
     def test_reported_figures_are_posted_for_the_months_without_activity(self) -> None:
         view = power(fuel("1000"), reported("3000", period=month(2024, 1)), reported("2900", period=month(2024, 2)))

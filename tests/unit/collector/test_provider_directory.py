@@ -2,10 +2,11 @@
 
 import pytest
 
+from deploy.local import access
 from deploy.local.plan import PROVIDERS_FILE
 from services.collector.domain.provider import Provider, domain_and_code, intake_topics
 from services.collector.domain.submission import Domain, Kind
-from services.collector.providers import DirectoryRefusedError, parse_directory
+from services.collector.providers import RESERVED_CODES, DirectoryRefusedError, parse_directory
 
 ONE = """
 [[provider]]
@@ -82,3 +83,9 @@ class TestTopicNames:
     def test_are_one_for_each_domain_of_a_providers_kinds(self) -> None:
         provider = Provider(code="p", name="", kinds=frozenset({Kind.FUEL_USE, Kind.ELECTRICITY_USE, Kind.OUTPUT}), region_prefixes=("14",))
         assert provider.intake_topics() == ("intake.energy.v1.p", "intake.production.v1.p")
+
+
+@pytest.mark.parametrize("code", [*access.SERVICES, access.DATABASE_OWNER, access.BROKER_ADMIN, access.BROKER_ITSELF, "owner"])
+def test_a_code_that_is_a_principal_of_the_bureau_is_refused(code: str) -> None:
+    assert code in RESERVED_CODES
+    assert problems(ONE.replace("grid-sx", code)) == [f"provider 1 ({code}): code is reserved for the bureau itself"]

@@ -42,9 +42,27 @@ class TestSameQuantityAndPeriod:
 
 
 class TestPeriodsThatShareDays:
-    def test_only_the_better_one_counts(self) -> None:
+    def test_one_better_month_does_not_displace_a_longer_figure(self) -> None:
         quarter = days("2024-01-01", "2024-04-01")
-        assert chosen(("a", "9", quarter, DECLARED), ("b", "3", month(2024, 2), METERED)) == [("b", "3")]
+        assert chosen(("a", "9", quarter, DECLARED), ("b", "3", month(2024, 2), METERED)) == [("a", "9")]
+
+    def test_finer_figures_that_are_no_worse_and_cover_it_exactly_take_its_place(self) -> None:
+        quarter = days("2024-01-01", "2024-04-01")
+        months = [("b", str(number), month(2024, number), METERED) for number in (1, 2, 3)]
+        assert chosen(("a", "9", quarter, INVOICED), *months) == [("b", "1"), ("b", "2"), ("b", "3")]
+        assert chosen(("a", "9", quarter, VERIFIED), *months) == [("a", "9")]
+        assert chosen(("a", "9", quarter, INVOICED), *months[:2], ("b", "3", month(2024, 3), DECLARED)) == [("a", "9")]
+
+    def test_finer_figures_that_share_days_are_decided_among_themselves_first(self) -> None:
+        first_half, second_half = days("2024-01-01", "2024-07-01"), days("2024-07-01", "2025-01-01")
+        halves = [("b", "6", first_half, INVOICED), ("b", "7", second_half, INVOICED)]
+        months = [("c", str(number), month(2024, number), METERED) for number in (1, 2, 3, 4, 5, 6)]
+        assert chosen(("a", "13", year(2024), DECLARED), *halves, *months) == [*((c, a) for c, a, _, _ in months), ("b", "7")]
+        assert chosen(("a", "13", year(2024), DECLARED), *halves, *months[1:]) == [("b", "6"), ("b", "7")]
+
+    def test_of_two_that_overlap_the_longer_one_counts(self) -> None:
+        long = days("2024-01-10", "2024-03-10")
+        assert chosen(("a", "9", long, DECLARED), ("b", "3", JANUARY, METERED)) == [("a", "9")]
 
     def test_a_year_is_comparable_with_its_twelve_months(self) -> None:
         months = [("b", electricity("1", period=month(2024, number), basis=METERED)) for number in range(1, 13)]
@@ -55,8 +73,9 @@ class TestPeriodsThatShareDays:
     def test_a_year_is_not_comparable_with_eleven_of_its_months(self) -> None:
         months = [("b", electricity("1", period=month(2024, number), basis=METERED)) for number in range(1, 12)]
         view = view_of([*months, ("a", electricity("15", period=year(2024), basis=DECLARED))])
-        (passed,) = electricity_of(view).passed_over
-        assert not passed.comparable
+        passed = electricity_of(view).passed_over
+        assert [one.figure.provider_code for one in passed] == ["b"] * 11
+        assert not any(one.comparable or one.loses_days() for one in passed)
 
     def test_neighbouring_periods_both_count(self) -> None:
         assert chosen(("a", "1", JANUARY, METERED), ("a", "2", month(2024, 2), METERED)) == [("a", "1"), ("a", "2")]

@@ -27,6 +27,9 @@ from services.collector.domain.submission import (
 RECORD_NUMBER_CHARACTERS_MAX = 64
 FACILITY_NUMBER_CHARACTERS_MAX = 64
 TEXT_CHARACTERS_MAX = 1_000
+# Codes are keys of postings and topics of findings, they stand on every line of a statement; the longest in use has some 30 characters.
+CODE_CHARACTERS_MAX = 64
+CODE_FIELDS = frozenset({"fuel_code", "product_code", "technology_code", "energy_carrier", "process_route", "milestone_number", "standard"})
 # A hundred corrections of one record are a fault of the sender; each revision is looked up by its number.
 RECORD_REVISION_MAX = 100
 LIST_ITEMS_MAX = 500
@@ -199,12 +202,13 @@ def facility_number(received: Received, context: FormContext) -> str | None:
     rationale="Texts are stored, compared and shown; control characters and texts without end serve none of these.",
     source=CONTRACT,
     innocent_explanation="A line break or a tab was copied along with a name.",
-    what_to_do=f"Send texts of at most {TEXT_CHARACTERS_MAX} printable characters.",
+    what_to_do=f"Send texts of at most {TEXT_CHARACTERS_MAX} printable characters, codes of at most {CODE_CHARACTERS_MAX}.",
 )
 def text(received: Received, context: FormContext) -> str | None:
     for field, value in received.texts:
-        if len(value) > TEXT_CHARACTERS_MAX:
-            return f"{field} has {len(value)} characters, at most {TEXT_CHARACTERS_MAX} are allowed"
+        limit = CODE_CHARACTERS_MAX if field in CODE_FIELDS else TEXT_CHARACTERS_MAX
+        if len(value) > limit:
+            return f"{field} has {len(value)} characters, at most {limit} are allowed"
         if not value.isprintable():
             return f"{field} has characters that cannot be printed"
     return None

@@ -1,6 +1,5 @@
 """The form rules about periods and dates."""
 
-from calendar import monthrange
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -33,16 +32,11 @@ def period_missing(received: Received, context: FormContext) -> str | None:
     severity=Severity.SEVERE,
     rationale="The end is the first day after the period. Read any other way, neighbouring periods overlap or leave a day out.",
     source="carbonbureau.common.v1.Period",
-    innocent_explanation="The last day of the month was sent as the end, as many forms on paper do.",
+    innocent_explanation="A single day was sent with that day as its end, as many forms on paper do.",
     what_to_do="Send the first day after the period as end_date: January 2024 is 2024-01-01 to 2024-02-01.",
 )
 def period_not_half_open(received: Received, context: FormContext) -> str | None:
-    if (ends_before := defects(received, Flaw.ENDS_BEFORE_START, "does not end after its start")) is not None:
-        return ends_before
-    period = received.period
-    if period is None or period.start.day != 1 or period.end.day != monthrange(period.end.year, period.end.month)[1]:
-        return None
-    return f"period ends on {period.end}, the last day of a month: end_date is the first day that no longer belongs to it"
+    return defects(received, Flaw.ENDS_BEFORE_START, "does not end after its start")
 
 
 @rule(

@@ -3,6 +3,7 @@
 Limits are this bureau's own where no source is named, and marked so: they say when to ask, not what is true.
 """
 
+from calendar import monthrange
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -49,6 +50,8 @@ MEASURED_RANGE = {
 
 # ---- Between providers ----
 
+# How far two figures are apart is in no message: with the share and its own figure each provider could compute the other's.
+
 
 @rule(
     rule_id="PROVIDERS_DIFFER",
@@ -61,10 +64,10 @@ MEASURED_RANGE = {
 def providers_differ(view: AccountView) -> Iterator[Suspicion]:
     for resolution in view.resolutions:
         for passed in resolution.passed_over:
-            if passed.comparable and (difference := passed.difference()) > DIFFERENCE_MAX:
+            if passed.comparable and passed.difference() > DIFFERENCE_MAX:
                 evidence = [*passed.figure.evidence(), *(one for figure in passed.instead for one in figure.evidence())]
                 yield Suspicion(
-                    message=f"{resolution.quantity.name()}: two authorised providers differ by {_percent(difference)}",
+                    message=f"{resolution.quantity.name()}: two authorised providers differ by more than 10 %",
                     evidence=tuple(evidence),
                     period=passed.figure.period,
                     facility_id=resolution.quantity.facility_id,
@@ -82,10 +85,9 @@ def providers_differ(view: AccountView) -> Iterator[Suspicion]:
 )
 def reported_differs_from_activity(view: AccountView) -> Iterator[Suspicion]:
     for one in view.comparisons:
-        difference = relative_difference(one.reported.amount, one.computed_tco2e)
-        if difference > DIFFERENCE_MAX:
+        if relative_difference(one.reported.amount, one.computed_tco2e) > DIFFERENCE_MAX:
             yield Suspicion(
-                message=f"{one.quantity.measure} differs by {_percent(difference)} from what follows from activity data",
+                message=f"{one.quantity.measure} differs by more than 10 % from what follows from activity data",
                 evidence=one.reported.evidence(),
                 period=one.reported.period,
                 facility_id=one.quantity.facility_id,
@@ -214,6 +216,22 @@ def technology_not_recognised(view: AccountView) -> Iterator[Suspicion]:
 
 
 @rule(
+    rule_id="PERIOD_ENDS_ON_LAST_DAY",
+    severity=Severity.NOTICE,
+    rationale="The end of a period is the first day after it. From the first of a month to the last, one day is probably missing.",
+    source="carbonbureau.common.v1.Period",
+    innocent_explanation="The plant was closed or sold on the day before; the period is what it says.",
+    what_to_do="If the last day belongs to the period, correct the record: January 2024 is 2024-01-01 to 2024-02-01.",
+)
+def period_ends_on_last_day(view: AccountView) -> Iterator[Suspicion]:
+    for submission in view.effective:
+        period = submission.period
+        if period is not None and period.start.day == 1 and period.end.day == monthrange(period.end.year, period.end.month)[1]:
+            message = f"the period ends before {period.end}, the last day of a month; that day is not counted"
+            yield Suspicion(message=message, evidence=(submission,), period=period)
+
+
+@rule(
     rule_id="FIGURE_REPEATED",
     severity=Severity.WARNING,
     rationale="A measured quantity is never the same to the last digit in three periods running: such figures are copied.",
@@ -289,8 +307,3 @@ def _series(view: AccountView) -> Iterator[tuple[str, Sequence[ProviderFigure]]]
             series = list(figures)
             if len(series) >= REPEATED_PERIODS_MIN:
                 yield resolution.quantity.name(), series
-
-
-def _percent(share: Decimal) -> str:
-    """Show a difference without decimals; what is more than tenfold is only called so."""
-    return f"{round(share * 100)} %" if share < 10 else "more than 1000 %"

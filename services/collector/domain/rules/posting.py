@@ -96,24 +96,22 @@ def methods_ambiguous(view: AccountView) -> Iterator[Suspicion]:
 def reported_not_posted(view: AccountView) -> Iterator[Suspicion]:
     found = {(remark.quantity.facility_id, remark.quantity.measure) for remark in _remarks(view, Unposted.ACTIVITY_COVERS)}
     for facility_id, measure in sorted(found):
-        message = f"{measure} is not posted where fuel or electricity was accounted for the same days"
+        message = f"{measure} is not posted where fuel or electricity of no worse quality was accounted for all of the same days"
         yield Suspicion(message=message, facility_id=facility_id, about=measure)
 
 
 @rule(
-    rule_id="REPORTED_PARTLY_COVERED",
+    rule_id="ACTIVITY_NOT_POSTED",
     severity=Severity.WARNING,
-    rationale="A reported figure of which activity data cover some days can be neither posted beside them nor compared with them.",
-    source="this bureau",
-    innocent_explanation="Activity data are reported by the month and the newest are still on their way.",
-    what_to_do="Send the activity data of the remaining days.",
+    rationale="Fuel or electricity stands instead of a reported figure only if it covers all of its days at no worse quality.",
+    source="this bureau: one month must not take the place of a verified year",
+    innocent_explanation="Activity data are reported by the month and the newest are still on their way; or the report was verified.",
+    what_to_do="Send the activity data of the remaining days, or metered in place of declared ones.",
     rests_on_absence=True,
 )
-def reported_partly_covered(view: AccountView) -> Iterator[Suspicion]:
-    compared = {(one.quantity, one.reported.period, one.reported.provider_code) for one in view.comparisons}
-    for remark in _remarks(view, Unposted.ACTIVITY_COVERS):
-        if (remark.quantity, remark.period, remark.evidence[0].provider_code) not in compared:
-            yield _suspicion(remark, f"{remark.quantity.measure}: activity data cover only some days of the period; not posted")
+def activity_not_posted(view: AccountView) -> Iterator[Suspicion]:
+    for remark in _remarks(view, Unposted.REPORTED_STANDS):
+        yield _suspicion(remark, f"{remark.quantity.name()}: not posted, a reported figure stands for days of the period")
 
 
 @rule(
@@ -130,7 +128,7 @@ def overlap_not_posted(view: AccountView) -> Iterator[Suspicion]:
         for passed in resolution.passed_over:
             if not passed.comparable:
                 yield Suspicion(
-                    message=f"{resolution.quantity.name()}: the period shares only some days with figures of better quality; not counted",
+                    message=f"{resolution.quantity.name()}: the period shares only some days with figures that count; not counted",
                     evidence=passed.figure.evidence(),
                     period=passed.figure.period,
                     facility_id=resolution.quantity.facility_id,
