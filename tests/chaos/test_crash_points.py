@@ -40,6 +40,7 @@ NOT_IN_SERVE = {
         "accounts.known_on": "read by nothing that serves yet",
         "accounts.newest": "the command explain",
         "accounts.give_back": "only after a rebuild failed",
+        "accounts.release": "only after the database went away in the middle of a claim",
         "providers.apply": "the command providers apply, killed in TestCommands",
         "providers.read": "the command providers apply, killed in TestCommands",
         "summary.read": "the command summary",
