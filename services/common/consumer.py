@@ -8,15 +8,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import (
     KafkaError,
+    KafkaTimeoutError,
     LogTruncationError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
@@ -27,7 +26,8 @@ from services.common import kafka, metrics, positions, telemetry
 from services.common.crash import crash_point
 from services.common.database import Database, Transaction, is_recoverable
 from services.common.kafka import TopicDescription, UnreadableBatch
-from services.common.positions import Advance, PartitionsLost, Place
+from services.common.positions import PartitionsLost, Place
+from services.common.record_batches import Batch, Record
 from services.common.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
@@ -36,25 +36,15 @@ _POLL_MS = 500
 _BATCH_BYTES_MAX = 8 * 1024 * 1024
 _KAFKA_COMMIT_EVERY_S = 1.0
 _BACKOFF_MAX_S = 5.0
+# Longer than any rebalance may take (max_poll_interval_ms): a client that is no settled member by then is given up.
+_UNSETTLED_S_MAX = 90.0
 # healthy(): a turn of the loop takes far less than the first; a partition that has records but has not moved for the second, while
 # nothing failed, has gone silent.
 _TURN_S_MAX = 60.0
 _PROGRESS_S_MAX = 120.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
-    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; `timestamp` is the producer's."""
-
-    topic: str
-    topic_id: UUID
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Mapping[str, bytes]
-    timestamp: datetime
-
+__all__ = ["Consumer", "Handle", "Record", "Recoverable"]
 
 Handle = Callable[[Transaction, Sequence[Record]], None]
 
@@ -77,23 +67,6 @@ class _Generation(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
 
     def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
         self.number += 1
-
-
-@dataclass(kw_only=True)
-class _Batch:
-    """What one transaction commits: records and the moves of their partitions."""
-
-    records: list[Record]
-    advances: dict[Place, Advance]
-    causes: list[Any]
-
-    def without(self, places: Iterable[Place]) -> "_Batch":
-        gone = set(places)
-        return _Batch(
-            records=[one for one in self.records if Place(topic_id=one.topic_id, partition=one.partition) not in gone],
-            advances={place: advance for place, advance in self.advances.items() if place not in gone},
-            causes=self.causes,
-        )
 
 
 class Consumer:
@@ -134,6 +107,7 @@ class Consumer:
         self._generation = _Generation()
         # The generation whose assignment was sought, and where each of its partitions stands in the database.
         self._sought: int | None = None
+        self._polled_since_seek = False
         self._places: dict[TopicPartition, Place] = {}
         self._expected: dict[TopicPartition, int] = {}
         self._described: dict[str, TopicDescription] = {}
@@ -142,7 +116,7 @@ class Consumer:
         self._refresh_due = 0.0
         self._kafka_commit_due = 0.0
         self._to_tell_kafka: dict[TopicPartition, OffsetAndMetadata] = {}
-        self._turned_at = time.monotonic()
+        self._turned_at = self._settled_at = time.monotonic()
         # Partitions with records to come: the position at which they were seen first, and when.
         self._behind: dict[TopicPartition, tuple[int, float]] = {}
 
@@ -184,6 +158,7 @@ class Consumer:
         if self._sought != self._generation.number:
             self._seek()
         polled = self._poll()
+        self._watch_membership()
         if self._sought != self._generation.number:
             # The assignment changed under the poll: these records may come from positions that are not ours.
             return
@@ -206,6 +181,7 @@ class Consumer:
         self._begin_new_partitions(self._admin, described)
         if self._client is None and described:
             self._client = kafka.consumer(self._kafka_settings, group=self._group, client_id=self._name)
+            self._settled_at = time.monotonic()
         if self._client is not None and set(described) != set(self._described):
             if described:
                 self._client.subscribe(topics=sorted(described), listener=self._generation)
@@ -251,7 +227,10 @@ class Consumer:
             known = positions.read(transaction, self._name, {place.topic_id for place in places.values()})
         self._places = {partition: place for partition, place in places.items() if place in known}
         self._expected = {partition: known[place] for partition, place in self._places.items()}
-        self._stuck = {place: offset for place, offset in self._stuck.items() if known.get(place, offset) == offset}
+        current = {one.topic_id for one in self._described.values()}
+        self._stuck = {
+            place: offset for place, offset in self._stuck.items() if place.topic_id in current and known.get(place, offset) == offset
+        }
         try:
             for partition in assigned:
                 place = self._places.get(partition)
@@ -269,6 +248,7 @@ class Consumer:
         if len(self._places) < len(assigned):
             self._refresh_due = min(self._refresh_due, time.monotonic() + 1.0)
         self._sought = generation
+        self._polled_since_seek = False
         metrics.CONSUMER_STUCK.set(len(self._stuck), {"consumer": self._name})
 
     # -- records ------------------------------------------------------------------------------------------------------------
@@ -277,6 +257,7 @@ class Consumer:
         client = self._required_client()
         try:
             polled: Mapping[TopicPartition, Sequence[Any]] = client.poll(timeout_ms=_POLL_MS, max_records=self._max_records)
+            self._polled_since_seek = True
             return polled
         except NoOffsetForPartitionError:
             # Newly assigned, and the client wants to know where to begin: the database knows.
@@ -284,7 +265,7 @@ class Consumer:
         except OffsetOutOfRangeError as error:
             self._stick(dict(error.args[0]), "offset out of range")
         except LogTruncationError as error:
-            self._stick(dict.fromkeys(error.divergent_offsets), "log truncated")
+            self._stick(dict.fromkeys(self._truncated(error.divergent_offsets)), "log truncated")
         except UnreadableBatch as error:
             self._stick({error.partition: None}, f"unreadable batch: {error}")
         except TopicAuthorizationFailedError:
@@ -292,6 +273,25 @@ class Consumer:
             self._refresh_due = 0.0
             raise
         return {}
+
+    def _watch_membership(self) -> None:
+        now = time.monotonic()
+        if kafka.is_stable(self._required_client()):
+            self._settled_at = now
+        elif now - self._settled_at > _UNSETTLED_S_MAX:
+            raise KafkaTimeoutError("no settled member of its group for too long")
+
+    def _truncated(self, divergent: Mapping[TopicPartition, OffsetAndMetadata | None]) -> list[TopicPartition]:
+        """Return the partitions whose log now ends, or differs, before the position in the database.
+
+        The client found this out some time before it says so; what it says may be of a position before the last seek.
+        """
+        found = []
+        for partition, end in divergent.items():
+            expected = self._expected.get(partition, 0)
+            if self._polled_since_seek if end is None else end.offset < expected:
+                found.append(partition)
+        return found
 
     def _stick(self, partitions: Mapping[TopicPartition, int | None], why: str) -> None:
         """Leave these partitions paused where they stand and raise the alarm, unless the topic is simply a new one."""
@@ -313,9 +313,9 @@ class Consumer:
                 extra={"consumer": self._name, "topic": partition.topic, "partition": place.partition, "offset": self._expected[partition]},
             )
 
-    def _batches(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[_Batch]:
+    def _batches(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[Batch]:
         """Cut what was polled into batches bounded by records and bytes; drop what the own positions do not expect."""
-        batch = _Batch(records=[], advances={}, causes=[])
+        batch = Batch()
         size = count = 0
         for partition, raw_records in polled.items():
             place = self._places.get(partition)
@@ -329,44 +329,15 @@ class Consumer:
                     if self._sought is None:
                         # A partition was lost, or the position is unknown: what is left is read again.
                         return
-                    batch = _Batch(records=[], advances={}, causes=[])
+                    batch = Batch()
                     size = count = 0
                 size += len(raw.value or b"") + len(raw.key or b"")
                 count += 1
-                self._add(batch, partition, place, raw)
+                batch.add(partition.topic, place, raw, expected=self._expected[partition], heartbeats=self._heartbeats)
         if batch.advances:
             yield batch
 
-    def _add(self, batch: _Batch, partition: TopicPartition, place: Place, raw: Any) -> None:
-        headers = kafka.headers_of(raw)
-        before = batch.advances.get(place)
-        beat = before.heartbeat_at if before is not None else None
-        if self._heartbeats and headers.get(kafka.TYPE_HEADER) == kafka.HEARTBEAT_TYPE:
-            beat = _heartbeat(raw.value) or beat
-        else:
-            batch.records.append(
-                Record(
-                    topic=partition.topic,
-                    topic_id=place.topic_id,
-                    partition=partition.partition,
-                    offset=raw.offset,
-                    key=raw.key,
-                    value=raw.value,
-                    headers=headers,
-                    timestamp=_instant(raw.timestamp),
-                )
-            )
-            cause = telemetry.context_of(headers.get(telemetry.TRACEPARENT)) if len(batch.causes) < telemetry.LINKS_MAX else None
-            if cause is not None:
-                batch.causes.append(cause)
-        batch.advances[place] = Advance(
-            place=place,
-            expected=self._expected[partition] if before is None else before.expected,
-            next_offset=raw.offset + 1,
-            heartbeat_at=beat,
-        )
-
-    def _commit(self, batch: _Batch) -> None:
+    def _commit(self, batch: Batch) -> None:
         """Handle a batch and advance its positions in one transaction; without the partitions that were lost meanwhile."""
         started = time.monotonic()
         while batch.advances:
@@ -390,7 +361,7 @@ class Consumer:
             metrics.CONSUMER_DELAY.record(telemetry.seconds_since(min(one.timestamp for one in batch.records)), labels)
             self._after_commit()
 
-    def _commit_once(self, batch: _Batch) -> None:
+    def _commit_once(self, batch: Batch) -> None:
         if not batch.records:
             with self._database.transaction("consumer.batch") as transaction:
                 positions.advance(transaction, self._name, list(batch.advances.values()))
@@ -480,19 +451,3 @@ class Consumer:
 def _note_kafka_commit(offsets: Any, outcome: Any) -> None:
     if isinstance(outcome, Exception):
         _log.debug("offsets not told to Kafka: %s", type(outcome).__name__)
-
-
-def _heartbeat(value: bytes | None) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat((value or b"").decode("ascii"))
-    except ValueError:
-        return None
-    return instant if instant.tzinfo is not None else None
-
-
-def _instant(milliseconds: int) -> datetime:
-    """Read a record's timestamp, which its producer may have set to anything; what is no instant reads as the epoch."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)

@@ -19,6 +19,7 @@ from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError
 from kafka.net.compat import KafkaNetClient
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
+from kafka.structs import MemberState
 
 from services.common.settings import KafkaSettings
 
@@ -118,6 +119,7 @@ def consumer(settings: KafkaSettings, *, group: str, client_id: str) -> KafkaCon
         metadata_max_age_ms=_METADATA_AGE_MAX_MS,
     )
     made._fetcher.PartitionRecords = _PartitionRecords
+    _finish_begun_joins(made)
     return made
 
 
@@ -208,6 +210,22 @@ def _made(kind: Callable[..., Any], **configuration: Any) -> Any:
         for client in begun:
             client.close()
         raise
+
+
+def _finish_begun_joins(client: KafkaConsumer) -> None:
+    """Have a consumer finish a join of its group that outlasted one poll().
+
+    kafka-python 3.0.12 asks before each poll whether a join is needed, and says no as soon as the request has left: when that poll
+    ends before the answer, nobody takes the answer, the heartbeat stays off, and the member is put out of the group for good.
+    """
+    coordinator = client._coordinator
+    needed = coordinator.need_rejoin
+    coordinator.need_rejoin = lambda: coordinator.rejoining or needed()
+
+
+def is_stable(client: KafkaConsumer) -> bool:
+    """Tell whether the client is a member of its group with a settled assignment."""
+    return bool(client.group_metadata().state is MemberState.STABLE)
 
 
 class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python has no types

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.errors import LogTruncationError
+from kafka.structs import MemberState, OffsetAndMetadata
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -201,6 +203,37 @@ class TestTrace:
         assert max(links) == telemetry.LINKS_MAX
 
 
+class TestTruncation:
+    def test_of_the_log_below_our_position_is_an_alarm_and_old_news_is_not(
+        self,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        make_topic: MakeTopic,
+        producer: KafkaProducer,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        topic = make_topic()
+        send(producer, topic, numbered(20))
+        loop = consumer(database, kafka_settings, [topic])
+
+        def found_out(end: int) -> None:
+            # One broker never loses the end of its log; this is how the client tells of brokers that did.
+            loop._client._fetcher._cached_log_truncation = LogTruncationError({TopicPartition(topic, 0): OffsetAndMetadata(end, "", 0)})
+
+        with running(loop.run):
+            eventually(lambda: len(taken(database)) == 20)
+            found_out(20)
+            eventually(lambda: loop._client._fetcher._cached_log_truncation is None)
+            send(producer, topic, numbered(5, 20))
+            eventually(lambda: len(taken(database)) == 25)
+            assert not any("partition stuck" in record.message for record in caplog.records)
+            found_out(24)
+            eventually(lambda: any("partition stuck" in record.message for record in caplog.records))
+            send(producer, topic, numbered(5, 25))
+            time.sleep(1.5)
+        assert len(taken(database)) == 25
+
+
 class _Hostile(str):
     """A header name whose bytes are not UTF-8; no client of good faith can make one, but any broker takes it."""
 
@@ -296,6 +329,32 @@ class TestHealthy:
             released.set()
             eventually(loop.healthy)
         assert loop.healthy()
+
+
+class TestMembership:
+    def test_lost_without_notice_is_taken_up_by_a_new_client(
+        self,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        make_topic: MakeTopic,
+        producer: KafkaProducer,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(consumer_module, "_UNSETTLED_S_MAX", 2.0)
+        topic = make_topic()
+        loop = consumer(database, kafka_settings, [topic])
+        with running(loop.run):
+            send(producer, topic, ["a"])
+            eventually(lambda: taken(database) == [b"a"])
+            before = loop._client
+            # What is left of a client whose join nobody finished: no heartbeat, no place in the group, and it never asks again.
+            before._coordinator.need_rejoin = lambda: False
+            before._coordinator.state = MemberState.REBALANCING
+            before._coordinator._disable_heartbeat()
+            eventually(lambda: loop._client not in (before, None))
+            send(producer, topic, ["b"])
+            eventually(lambda: len(taken(database)) == 2)
+        assert taken(database) == [b"a", b"b"]
 
 
 class TestFreshness:

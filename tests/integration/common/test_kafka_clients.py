@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import socket
 import threading
 import time
@@ -11,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError
 
+from deploy.local.kafka import KafkaBroker
 from services.common import kafka
 from services.common.settings import KafkaSettings, SecretFile
 from tests.integration.common.conftest import MakeTopic
@@ -57,6 +60,34 @@ class TestMake:
         with pytest.raises(KafkaError):
             _admin(replace(kafka_settings, password_file=SecretFile(secret)))
         eventually(lambda: io_threads() == 0)
+
+
+class TestGroup:
+    def test_a_join_that_outlasts_a_poll_is_finished_by_the_next(
+        self, kafka_broker: KafkaBroker, kafka_settings: KafkaSettings, make_topic: MakeTopic
+    ) -> None:
+        first, second = make_topic(), make_topic()
+        client = _consumer(kafka_settings)
+
+        def polled(timeout_ms: int) -> set[str]:
+            with contextlib.suppress(NoOffsetForPartitionError):
+                client.poll(timeout_ms=timeout_ms)
+            return {partition.topic for partition in client.assignment()}
+
+        client.subscribe([first])
+        eventually(lambda: polled(300) == {first})
+        client.subscribe([first, second])
+        assert client.partitions_for_topic(second) == {0}
+        assert kafka_broker.process is not None
+        kafka_broker.process.signal(signal.SIGSTOP)
+        try:
+            assert polled(300) == {first}
+        finally:
+            kafka_broker.process.signal(signal.SIGCONT)
+        time.sleep(0.5)
+        eventually(lambda: polled(300) == {first, second})
+        assert kafka.is_stable(client)
+        kafka.close(client)
 
 
 class TestDescribe:
