@@ -230,9 +230,10 @@ def accounts_follow_from_submissions(connection: Connection) -> list[str]:
 def account_revisions_are_whole(connection: Connection) -> list[str]:
     """Account revisions are numbered 1, 2, … without gap, are what was hashed, and the last one says what is posted."""
     query = """
-        SELECT subject_id, count(*) AS n, max(r.account_revision) AS last, s.account_revision AS told
-        FROM collector.account_revision r JOIN collector.subject s USING (subject_id) GROUP BY subject_id, s.account_revision
-        HAVING count(*) <> max(r.account_revision) OR s.account_revision <> max(r.account_revision)
+        SELECT subject_id, count(r.account_revision) AS n, coalesce(max(r.account_revision), 0) AS last, s.account_revision AS told
+        FROM collector.subject s LEFT JOIN collector.account_revision r USING (subject_id) GROUP BY subject_id, s.account_revision
+        HAVING count(r.account_revision) <> coalesce(max(r.account_revision), 0)
+            OR s.account_revision <> coalesce(max(r.account_revision), 0)
     """
     problems = [
         f"account {row['subject_id']} has {row['n']} revisions, the last {row['last']}, the newest told {row['told']}"
@@ -252,8 +253,12 @@ def account_revisions_are_whole(connection: Connection) -> list[str]:
 
 
 def _last_statements(connection: Connection) -> dict[Any, account_pb2.AccountStatement]:
+    """Return the last statement of each subject, but for those that are not what was hashed: these may not even parse."""
     query = """
-        SELECT DISTINCT ON (subject_id) subject_id, statement FROM collector.account_revision ORDER BY subject_id, account_revision DESC
+        SELECT subject_id, statement FROM (
+            SELECT DISTINCT ON (subject_id) * FROM collector.account_revision ORDER BY subject_id, account_revision DESC
+        ) AS newest
+        WHERE statement_sha256 = sha256(statement)
     """
     return {row["subject_id"]: account_pb2.AccountStatement.FromString(bytes(row["statement"])) for row in _rows(connection, query)}
 
