@@ -1,13 +1,15 @@
 # Every command a person needs. `make help` lists them by group; a missing Python environment is built on the way.
 SHELL := /bin/bash
-.DEFAULT_GOAL := help
+.DEFAULT_GOAL := all
 PYTHON ?= python3.11
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 EXPORTS := PYTHONUNBUFFERED=1
 
-.PHONY: help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness proto proto-check generate-into proto-image clean
+.PHONY: all help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness proto proto-check generate-into proto-image clean
+
+all: $(STAMP) help
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*?## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*?## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

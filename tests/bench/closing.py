@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ def close(bench: str, goals: Sequence[Goal], details: Mapping[str, Any]) -> None
     """Write `.state/bench/<bench>.json` and print one line per goal. Whatever the values, a bench that measured has done its work."""
     folder: Path = DEFAULT_STATE / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    result = {"bench": bench, "goals": [goal.__dict__ for goal in goals], **details}
-    (folder / f"{bench}.json").write_text(json.dumps(result, indent=2) + "\n")
+    figures = [{"name": goal.name, "value": goal.value if isfinite(goal.value) else None, "goal": goal.goal} for goal in goals]
+    result = {"bench": bench, "goals": figures, **details}
+    (folder / f"{bench}.json").write_text(json.dumps(result, indent=2, allow_nan=False) + "\n")
     for goal in goals:
         print(f"{goal.name} value={goal.value:.2f} goal={goal.goal}", flush=True)
 
