@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deploy.local.access import SERVICES
 from deploy.local.environment import environment, sandbox_environment, servers_from
@@ -30,12 +31,16 @@ SETTLE_SECONDS_MAX = 300.0
 # The first of each are shown as they happen; after that a count every second tells that it goes on.
 SHOWN_OF_EACH = 4
 # Counts of the summaries that are zero when nothing is being done.
-UNDER_WAY = ("dirty subjects", "revisions waiting", "revisions prepared", "signing tickets")
+UNDER_WAY = ("dirty_subjects", "revisions_waiting", "revisions_prepared", "signing_tickets")
+GRADES = ("AAA", "AA", "A", "BBB", "BB", "B", "CCC", "CC", "C")
 SHOWN_EVENTS = {
     "account-revised": "account …{code}  revision {account_revision}, {postings} postings, {findings_opened} findings",
     "assessment-made": "grade   …{code}  {grade}, score {score}, stage {stage}",
     "report-issued": "report  …{code}  revision {revision_number}, content {content_sha256:.12}…",
 }
+
+# What a service's `summary` command prints: counts by name, some of them by a further name.
+Counts = dict[str, Any]
 
 
 @dataclass
@@ -85,8 +90,9 @@ class Shown:
 
 
 def _line(event: str, entry: Mapping[str, object]) -> str:
-    """Fill the event's template; a field that a log line does not have (the score of a subject not rated) shows as a dash."""
     code = str(entry.get("subject_code", entry.get("subject", "")))[-4:]
+    if event == "assessment-made" and entry.get("score") is None:
+        return f"grade   …{code}  not rated yet: {entry.get('not_rated', 'no reason given')}"
     return SHOWN_EVENTS[event].format_map(defaultdict(lambda: "–", {**entry, "code": code}))
 
 
@@ -137,7 +143,7 @@ def showcase(state: State) -> int:
     # 3. Fetch one signed report, as the bank, and show what exists.
     code = next(json.loads(line)["key"] for line in journal.read_text().splitlines())
     _finish(sandbox, "bank", "inquire", "--code", code, "--report", str(report))
-    _table(summaries, seconds=time.monotonic() - begun, code=code, report=report)
+    _show(summaries, seconds=time.monotonic() - begun, code=code, report=report)
     return 0
 
 
@@ -152,10 +158,10 @@ def _finish(variables: Mapping[str, str], *arguments: str) -> None:
         raise CannotRunError(f"{' '.join(command[2:])} ended with exit code {done.returncode}: {done.stderr.strip()}")
 
 
-def _settle(state: State, shown: Shown, followers: Sequence[LogFollower]) -> dict[str, Mapping[str, int]]:
+def _settle(state: State, shown: Shown, followers: Sequence[LogFollower]) -> dict[str, Counts]:
     """Wait until two looks at the services' counts, with nothing under way, agree."""
     deadline = time.monotonic() + SETTLE_SECONDS_MAX
-    before: dict[str, Mapping[str, int]] = {}
+    before: dict[str, Counts] = {}
     while True:
         now = {service: summary(state, service) for service in SERVICES}
         under_way = sum(counts.get(name, 0) for counts in now.values() for name in UNDER_WAY)
@@ -168,28 +174,39 @@ def _settle(state: State, shown: Shown, followers: Sequence[LogFollower]) -> dic
         time.sleep(0.3)
 
 
-def summary(state: State, service: str) -> Mapping[str, int]:
+def summary(state: State, service: str) -> Counts:
     """Ask a service for its counts."""
     variables = {**inherited(), **environment(service, state, servers=servers_from(os.environ, state))}
     command = [sys.executable, "-m", f"services.{service}", "summary"]
     done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotRunError(f"{service} summary ended with exit code {done.returncode}: {done.stderr.strip()}")
-    counts = json.loads(done.stdout.splitlines()[-1])
-    flat: dict[str, int] = {}
-    for name, value in counts.items():
-        for part, count in value.items() if isinstance(value, dict) else [("", value)]:
-            if isinstance(count, int):
-                flat[f"{name} {part}".strip().replace("_", " ")] = count
-    return flat
+    counts: Counts = json.loads(done.stdout.splitlines()[-1])
+    return counts
 
 
-def _table(summaries: Mapping[str, Mapping[str, int]], *, seconds: float, code: str, report: Path) -> None:
+def table(summaries: Mapping[str, Counts]) -> list[str]:
+    """Say in one line per step what exists; every count is in the services' `summary` commands, with many more."""
+    collector, scoring, reports, gateway = (summaries[service] for service in ("collector", "scoring", "reports", "gateway"))
+    records, tables = collector["records"], collector["tables"]
+    rows = {
+        "records": ", ".join(f"{records[outcome]:,} {outcome}" for outcome in ("accepted", "duplicate", "rejected", "quarantined")),
+        "accounts": f"{tables['subject']:,} subjects, {tables['account_revision']:,} revisions, {tables['posting']:,} postings "
+        f"({collector['reversals']:,} of them reversals), {collector['account_findings_open']:,} findings open",
+        "assessments": f"{scoring['assessments']:,}; {scoring['rated']:,} subjects rated, {scoring['not_rated']:,} not",
+        "grades": ", ".join(f"{scoring['grades'][grade]:,} × {grade}" for grade in GRADES if grade in scoring["grades"]) or "none",
+        "stages": ", ".join(f"{count:,} {stage.lower()}" for stage, count in scoring["transition_stages"].items()) or "none",
+        "reports": f"{reports['revisions_issued']:,} signed revisions about {reports['subjects']:,} subjects",
+        "inquiries": f"{gateway['inquiries_permitted']:,} permitted, {gateway['inquiries_denied']:,} denied; each on record first",
+    }
+    return [f"  {name:<12} {row}" for name, row in rows.items()]
+
+
+def _show(summaries: Mapping[str, Counts], *, seconds: float, code: str, report: Path) -> None:
     say("")
     say(f"what exists now, {seconds:.0f} s after the first record was sent")
-    for service, counts in summaries.items():
-        for name, count in counts.items():
-            say(f"  {service:<10} {name:<36} {count:>9,}")
+    for line in table(summaries):
+        say(line)
     shown = report.relative_to(REPOSITORY) if report.is_relative_to(REPOSITORY) else report
     say("")
     say("try next")
