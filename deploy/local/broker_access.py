@@ -25,6 +25,7 @@ from kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from kafka.errors import NoError
 
 from deploy.local.access import SERVICES, TOPIC_RIGHTS, TOPICS, Operation, Topic, consumer_group
 from deploy.local.errors import CannotRunError
@@ -100,7 +101,14 @@ def _apply_rights(admin: KafkaAdminClient) -> None:
     if (missing := list(wanted - present)) and (failed := admin.create_acls(missing)["failed"]):
         raise CannotRunError(f"Kafka refused {len(failed)} of our rights: {failed[0]}")
     if extra := list(present - wanted):
-        admin.delete_acls(extra)
+        _take_rights(admin, extra)
+
+
+def _take_rights(admin: KafkaAdminClient, rights: list[ACL]) -> None:
+    """Take rights away, each of which would hold on unnoticed if only the request as a whole were looked at."""
+    refused = [f"{answer.__name__}: {right}" for right, _, answer in admin.delete_acls(rights) if answer is not NoError]
+    if refused:
+        raise CannotRunError(f"Kafka would not take {len(refused)} rights away, {refused[0]}")
 
 
 def _rights() -> Iterable[ACL]:
@@ -142,7 +150,10 @@ def _apply_topics(admin: KafkaAdminClient) -> None:
                 f"{topic.name} has {len(description['partitions'])} partitions where {topic.partitions} are declared; "
                 "a topic is never repartitioned in place, since records of one subject would lose their order"
             )
-    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, _configuration(topic)) for topic in old])
+    answers = admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, _configuration(topic)) for topic in old])["topic"]
+    refused = [f"{name}: {answer}" for name, answer in answers.items() if answer != "OK"]
+    if refused:
+        raise CannotRunError(f"Kafka would not configure {refused[0]}")
 
 
 def _configuration(topic: Topic) -> dict[str, str]:

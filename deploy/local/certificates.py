@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ ORGANISATION = "Carbon bureau sandbox"
 SUBSCRIBER_URI = "carbonbureau://subscriber/"
 AUTHORITY_DAYS = 3650
 LEAF_DAYS = 365
+REVOCATION_LIST_DAYS = 365
 RENEW_BEFORE = datetime.timedelta(days=7)
 
 
@@ -65,6 +67,57 @@ def authority(state: State) -> Authority:
     key_read = serialization.load_pem_private_key(pair.key_file.read_bytes(), password=None)
     assert isinstance(key_read, ec.EllipticCurvePrivateKey)
     return Authority(certificate=x509.load_pem_x509_certificate(pair.certificate_file.read_bytes()), key=key_read)
+
+
+def revocation_list_file(state: State) -> Path:
+    """Give the authority's revocation list (CRL), empty until `revoke` is used; made again when it nears its end."""
+    file = state.tls / "authority.crl.pem"
+    revoked = _revoked(file, authority(state))
+    if revoked is None:
+        _write_revocation_list(file, authority(state), ())
+    elif revoked.next_update_utc is None or revoked.next_update_utc - RENEW_BEFORE <= _now():
+        _write_revocation_list(file, authority(state), tuple(revoked))
+    return file
+
+
+def revoke(state: State, pair: KeyPair) -> None:
+    """Put a certificate on the authority's revocation list."""
+    file = revocation_list_file(state)
+    certificate = x509.load_pem_x509_certificate(pair.certificate_file.read_bytes())
+    entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(_now()).build()
+    _write_revocation_list(file, authority(state), (*(_revoked(file, authority(state)) or ()), entry))
+
+
+def _revoked(file: Path, issuer: Authority) -> x509.CertificateRevocationList | None:
+    """Give the list made earlier if our authority signed it."""
+    try:
+        found = x509.load_pem_x509_crl(file.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if found.is_signature_valid(issuer.key.public_key()) else None
+
+
+def _write_revocation_list(file: Path, issuer: Authority, entries: Sequence[x509.RevokedCertificate]) -> None:
+    write_atomically(file, revocation_list(issuer, entries=entries).decode(), mode=0o644)
+
+
+def revocation_list(
+    issuer: Authority, *, entries: Sequence[x509.RevokedCertificate] = (), next_update: datetime.datetime | None = None
+) -> bytes:
+    """Make a revocation list of an authority, PEM; tests give it a `next_update` that is past."""
+    now = datetime.datetime.now(datetime.UTC)
+    next_update = next_update or now + datetime.timedelta(days=REVOCATION_LIST_DAYS)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(min(now, next_update - datetime.timedelta(seconds=1)))
+        .next_update(next_update)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False)
+        .add_extension(x509.CRLNumber(time.time_ns() // 1000), critical=False)
+    )
+    for entry in entries:
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def gateway(state: State) -> KeyPair:

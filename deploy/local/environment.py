@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import certificates
+from deploy.local import certificates, identity_provider
 from deploy.local.access import BROKER_ADMIN, DATABASE_OWNER, SERVICES
 from deploy.local.broker_access import Cluster
 from deploy.local.database_access import DATABASE, Connection, outside
@@ -22,6 +22,7 @@ SUBSCRIBERS_FILE = Path(__file__).with_name("subscribers.toml")
 SANDBOX_BANK = "bank-taihang"
 # Names of ports in runtime.json.
 POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT = "postgres", "kafka", "kafka-controller"
+PORTAL_PORT, PORTAL_HEALTH_PORT = "gateway-portal", "gateway-portal-health"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,9 @@ def sandbox_environment(state: State, *, servers: Servers | None = None) -> dict
         "GATEWAY_CA_FILE": str(certificates.authority_file(state)),
         "BANK_CERTIFICATE_FILE": str(bank.certificate_file),
         "BANK_KEY_FILE": str(bank.key_file),
+        "TOKEN_KEY_FILE": str(identity_provider.key_file(state)),
+        "TOKEN_ISSUER": identity_provider.ISSUER,
+        "TOKEN_AUDIENCE": identity_provider.AUDIENCE,
     }
     if kafka.ca_file is not None:
         settings["KAFKA_CA_FILE"] = str(kafka.ca_file)
@@ -159,7 +163,13 @@ def _settings_of_its_own(service: str, state: State) -> dict[str, str]:
                 "TLS_CERTIFICATE_FILE": str(tls.certificate_file),
                 "TLS_KEY_FILE": str(tls.key_file),
                 "CLIENT_CA_FILE": str(certificates.authority_file(state)),
+                "CLIENT_CRL_FILE": str(certificates.revocation_list_file(state)),
                 "SUBSCRIBERS_FILE": str(SUBSCRIBERS_FILE),
+                "PORTAL_LISTEN_ADDRESS": f"{LOOPBACK}:{state.port(PORTAL_PORT)}",
+                "PORTAL_HEALTH_LISTEN_ADDRESS": f"{LOOPBACK}:{state.port(PORTAL_HEALTH_PORT)}",
+                "TOKEN_KEYS_FILE": str(identity_provider.token_keys_file(state)),
+                "TOKEN_ISSUER": identity_provider.ISSUER,
+                "TOKEN_AUDIENCE": identity_provider.AUDIENCE,
             }
         case _:
             return {}

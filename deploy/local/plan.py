@@ -20,6 +20,8 @@ from kafka.errors import KafkaError
 from deploy.local import broker_access, database_access, health, kafka, postgres, processes
 from deploy.local.access import SERVICES
 from deploy.local.environment import (
+    PORTAL_HEALTH_PORT,
+    PORTAL_PORT,
     Servers,
     environment,
     outside_variables,
@@ -33,6 +35,8 @@ from deploy.local.state import LOOPBACK, REPOSITORY, State
 
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 3.0
 PROVIDERS_FILE = Path(__file__).with_name("providers.toml")
+# Ports beside those that every service has.
+OTHER_PORTS = {"gateway": (PORTAL_PORT, PORTAL_HEALTH_PORT)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +288,7 @@ def whole_plan(state: State, servers: Servers) -> list[Sequence[Entry]]:
                 command=_module(service, "serve"),
                 environment=settings[service],
                 not_ready=_health_of(f"{LOOPBACK}:{state.port(f'{service}-health')}"),
-                port_names=(f"{service}-rpc", f"{service}-health", f"{service}-metrics"),
+                port_names=(f"{service}-rpc", f"{service}-health", f"{service}-metrics", *OTHER_PORTS.get(service, ())),
             )
             for service in SERVICES
         ),

@@ -90,7 +90,7 @@ class Shown:
 
 
 def _line(event: str, entry: Mapping[str, object]) -> str:
-    code = str(entry.get("subject_code", entry.get("subject", "")))[-4:]
+    code = str(entry.get("subject_code", ""))[-4:]
     if event == "assessment-made" and entry.get("score") is None:
         return f"grade   …{code}  not rated yet: {entry.get('not_rated', 'no reason given')}"
     return SHOWN_EVENTS[event].format_map(defaultdict(lambda: "–", {**entry, "code": code}))

@@ -21,11 +21,11 @@ from services.collector.accounts import AccountWorker, newest_statement, stateme
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
-from services.collector.domain.provider import intake_topics
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
-from services.collector.store import directory, totals
+from services.collector.store import totals
+from services.collector.subscription import Subscription
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
@@ -109,10 +109,11 @@ def _serve(_: argparse.Namespace) -> int:
     clock, ids = SystemClock(), RandomIds()
     holder = f"{socket.gethostname()}/{os.getpid()}/{ids.new()}"
     database = Database(settings.postgres, clock)
+    subscription = Subscription(consumer=SERVICE, database=database, kafka_settings=settings.kafka)
     consuming = Consumer(
         name=SERVICE,
         group=SERVICE,
-        topics=functools.partial(_directory_topics, database),
+        topics=subscription.topics,
         handle=Intake(province=settings.province).handle,
         database=database,
         kafka_settings=settings.kafka,
@@ -139,13 +140,9 @@ def _serve(_: argparse.Namespace) -> int:
             on_stop=lambda: server.stop(rpc.GRACE_S),
         )
     finally:
+        subscription.close()
         database.dispose()
         telemetry.shutdown()
-
-
-def _directory_topics(database: Database) -> list[str]:
-    with database.transaction("directory.topics") as transaction:
-        return intake_topics(directory.providers(transaction).values())
 
 
 def _tell_health(server: RpcServer, consuming: Consumer, stop: threading.Event) -> None:
@@ -192,7 +189,7 @@ def _providers_apply(parsed: argparse.Namespace) -> int:
     )
     print(
         f"{applied.providers} providers; made {len(applied.topics_created)} topics, {len(applied.passwords_created)} passwords, "
-        f"{applied.rights_added} rights; removed {applied.rights_removed} rights"
+        f"{applied.rights_added} rights; altered {len(applied.topics_altered)} topics; removed {applied.rights_removed} rights"
     )
     return 0
 

@@ -9,10 +9,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
+
+from carbonbureau.accounts.v1 import account_pb2
 
 from services.collector import events, metrics, wire
 from services.collector.consumer import DIRTY_SUBJECTS
@@ -31,6 +33,7 @@ from services.collector.store.accounts import LockedSubject, SealedRevision, Sto
 from services.common import outbox, work_queue
 from services.common.database import Database, Transaction, is_recoverable
 from services.common.errors import ErrorKind, Refused
+from services.common.identifiers import masked
 from services.common.outbox import OutgoingEvent
 from services.common.work_queue import StaleClaim
 
@@ -41,6 +44,8 @@ LEASE_S = 30.0
 _RETRY_FIRST_S = 1.0
 _RETRY_MAX_S = 300.0
 _CAUSES_MAX = 64
+# Of one finding a provider is told by at most so many of its records: hundreds that say the same are one thing to look at.
+RECORDS_TOLD_MAX = 10
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -113,7 +118,7 @@ class AccountWorker:
             "account revised",
             extra={
                 "event": "account-revised",
-                "subject_code": subject_code.masked(rebuilt.code),
+                "subject_code": masked(rebuilt.code),
                 "account_revision": rebuilt.account_revision,
                 "postings": rebuilt.postings,
                 "reversals": rebuilt.reversals,
@@ -143,14 +148,11 @@ class AccountWorker:
             assert subject is not None, "only subjects that exist are marked"
             # 2. Load its evidence and decide what the account should say.
             view = self._drawn_up(transaction, subject)
-            findings = catalogue.account_findings(view, subject.subject_id)
-            content = statement.state(view, findings)
-            message = events.statement(content, subject_id=subject.subject_id, subject_code=subject.code)
-            content_sha256 = sha256(events.content_bytes(message)).digest()
+            stated = state(view, code=subject.code)
             # 3. Append what differs, seal the revision, hand the event to the outbox. (crash before the commit: nothing has
             #    happened; after: the outbox publishes)
             rebuilt = Rebuilt(code=subject.code, account_revision=None)
-            if content_sha256 != subject.content_sha256:
+            if stated.content_sha256 != subject.content_sha256:
                 number, known_at = subject.account_revision + 1, _after(subject.known_at, transaction.now())
                 changes = posting.changes(
                     subject_id=subject.subject_id,
@@ -158,18 +160,18 @@ class AccountWorker:
                     net=store.net_postings(transaction, subject.subject_id),
                     target=view.postings,
                 )
-                opened, closed = _finding_changes(findings, store.open_findings(transaction, subject.subject_id))
+                opened, closed = _finding_changes(stated.findings, store.open_findings(transaction, subject.subject_id))
                 _append(transaction, subject, changes, opened, closed, number=number, at=known_at)
-                exact = events.sealed(message, account_revision=number, known_at=known_at)
+                exact = events.sealed(stated.message, account_revision=number, known_at=known_at)
                 store.seal(
                     transaction,
                     subject_id=subject.subject_id,
                     revision=SealedRevision(
                         account_revision=number, known_at=known_at, statement=exact, statement_sha256=sha256(exact).digest()
                     ),
-                    content_sha256=content_sha256,
-                    evidence_root=content.evidence_root,
-                    evidence_count=content.evidence_count,
+                    content_sha256=stated.content_sha256,
+                    evidence_root=stated.message.evidence_root,
+                    evidence_count=stated.message.evidence_count,
                 )
                 revised = events.account_revised(
                     subject_id=subject.subject_id,
@@ -198,12 +200,37 @@ class AccountWorker:
         others = store.entries_of_other_claimants(transaction, subject.subject_id, numbers)
         return account.draw_up(
             subject_id=subject.subject_id,
-            province=self._province,
+            code=subject.code,
+            bureau=self._province,
             effective=revisions.effective,
             parked=revisions.parked,
+            held_elsewhere=_held_elsewhere(transaction, subject.subject_id, revisions.parked),
             claims_of_others=_claims_of_others(others, numbers),
             book=self._book,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated:
+    """What an account says: its findings, and its statement with the hash of the content."""
+
+    findings: Sequence[AccountFinding]
+    message: account_pb2.AccountStatement
+    content_sha256: bytes
+
+
+def state(view: AccountView, *, code: str) -> Stated:
+    """State an account with as many of its newest lines as one event can carry, before anything is saved.
+
+    Without any line every statement fits: what is left of it is bounded by the form rules (a test holds it at the maximum).
+    """
+    while True:
+        findings = catalogue.account_findings(view, view.subject_id)
+        message = events.statement(statement.state(view, findings), subject_id=view.subject_id, subject_code=code)
+        content = events.content_bytes(message)
+        if view.lines_max == 0 or events.fits_an_event(content):
+            return Stated(findings=findings, message=message, content_sha256=sha256(content).digest())
+        view = replace(view, lines_max=view.lines_max // 2)
 
 
 # ---- Evidence ----
@@ -213,6 +240,12 @@ def decoded(stored: Iterable[StoredSubmission]) -> Revisions[Submission]:
     """Split stored submissions into those that count and those that are parked, and read the bytes of these."""
     split = effective.split(((one.provider_code, one.kind, one.record_number), one.record_revision, one) for one in stored)
     return Revisions([_decoded(one) for one in split.effective], [_decoded(one) for one in split.parked])
+
+
+def _held_elsewhere(transaction: Transaction, subject_id: UUID, parked: Iterable[Submission]) -> set[UUID]:
+    """Find the earlier revisions of parked corrections that are about another subject: what is parked does not wait for these."""
+    before = {submission_id for one in parked for submission_id in one.key().ids_before()}
+    return {submission_id for submission_id, (holder, _) in records.held(transaction, before).items() if holder != subject_id}
 
 
 def _decoded(stored: StoredSubmission) -> Submission:
@@ -250,8 +283,10 @@ def _claims_of_others(stored: Iterable[StoredSubmission], numbers: set[str]) -> 
         by_subject[one.subject_id].append(one)
     claims = []
     for subject_id, entries in sorted(by_subject.items()):
+        # A code changes with the register, not with the province, so that of any entry tells the province.
+        province = subject_code.province(entries[0].subject_code)
         in_order = directory.entries_in_order(decoded(entries).effective)
-        claims += [claim for claim in directory.claims(subject_id, in_order) if claim.facility_number in numbers]
+        claims += [claim for claim in directory.claims(subject_id, province, in_order) if claim.facility_number in numbers]
     return claims
 
 
@@ -294,10 +329,11 @@ def _causes(changes: Changes) -> list[str]:
 def _notices(transaction: Transaction, opened: Sequence[AccountFinding], number: int, at: datetime) -> list[OutgoingEvent]:
     """Tell each provider of the findings that name a record of its own; not yet of what rests on absence."""
     told = [finding for finding in opened if finding.evidence and not catalogue.RULES[finding.rule_id].rests_on_absence]
-    places = store.places(transaction, {submission.submission_id for finding in told for submission in finding.evidence})
+    named = {finding.finding_id: _named(finding) for finding in told}
+    places = store.places(transaction, {submission.submission_id for own in named.values() for submission in own})
     notices = []
     for finding in told:
-        for submission in finding.evidence:
+        for submission in named[finding.finding_id]:
             notices.append(
                 events.finding(
                     finding_id=finding.finding_id,
@@ -316,6 +352,14 @@ def _notices(transaction: Transaction, opened: Sequence[AccountFinding], number:
                 )
             )
     return notices
+
+
+def _named(finding: AccountFinding) -> list[Submission]:
+    """Choose the records by which the providers concerned are told of a finding: the first of each one's own."""
+    by_provider: dict[str, list[Submission]] = defaultdict(list)
+    for submission in finding.evidence:
+        by_provider[submission.provider_code].append(submission)
+    return [submission for own in by_provider.values() for submission in own[:RECORDS_TOLD_MAX]]
 
 
 # ---- What was known when ----

@@ -13,13 +13,14 @@ from hashlib import sha256
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.collector import events, metrics, wire
+from services.collector import events, metrics, new_records, wire
 from services.collector.domain import merkle, provider
 from services.collector.domain.finding import RecordFinding
 from services.collector.domain.place import Place
 from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
+from services.collector.domain.rules.held import Held
 from services.collector.domain.submission import BusinessKey, Kind, Outcome, Received, RegistryEntry, shown
 from services.collector.store import directory
 from services.collector.store import records as store
@@ -40,6 +41,8 @@ PRIORITY_BACKFILL = 40
 COALESCE_MS = 100
 # What was compiled longer ago is history being loaded, and lets live records pass.
 BACKFILL_AGE = timedelta(days=7)
+# A record that breaks more rules than this was not written by a working program; all of them are kept, the first are told.
+FINDINGS_TOLD_MAX = 8
 _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -75,15 +78,16 @@ class Intake:
         """Take in one batch. Until the commit nothing has happened; after it the outbox tells and the worker rebuilds."""
         started = time.monotonic()
         now = transaction.now()
-        # 1. Read and check the form of each record, by the directory as it stands.
-        known = directory.providers(transaction)
-        arrivals = [_examined(record, known, now) for record in records]
+        # 1. Leave out what was taken in before, read and check the form of every other record, by the directory as it stands.
+        known = directory.everyone(transaction)
+        stretches = [[_examined(record, known, now) for record in stretch] for stretch in new_records.stretches(transaction, records)]
+        arrivals = [arrival for stretch in stretches for arrival in stretch]
         # 2. Keep what is new; the database decides what is held already, under the same bytes or under others.
         accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
         # 3. Keep everything else with its reason, so that each record can be ticked off.
         _set_aside(transaction, arrivals, now)
         # 4. Answer: one receipt for each partition, one notice for each finding, unreadable bytes to quarantine.
-        outbox.add_all(transaction, [*_receipts(transaction, arrivals, now), *_told(arrivals, now)])
+        outbox.add_all(transaction, [*_receipts(transaction, stretches, now), *_told(arrivals, now)])
         # 5. Have the accounts concerned rebuilt. Last, because the marks stay locked until the commit.
         work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
         _count(arrivals)
@@ -91,16 +95,12 @@ class Intake:
 
     def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[tuple[_Arrival, UUID]]:
         """Keep candidates as submissions, each business key once, and return those accepted with their subjects."""
-        first: dict[UUID, _Arrival] = {}
-        for arrival in candidates:
-            arrival.submission_id = _key(arrival).submission_id()
-            first.setdefault(arrival.submission_id, arrival)
-        _lock_facilities(transaction, first.values())
-        codes = {_received(arrival).subject_code for arrival in first.values()}
+        _lock_facilities(transaction, candidates)
+        codes = {_received(arrival).subject_code for arrival in candidates}
         subjects = store.subject_ids(transaction, codes)
         new_codes = {code: self._new_subject_id(code) for code in codes if code not in subjects}
         subjects.update(new_codes)
-        parked = _parked(transaction, first, subjects)
+        first, parked = _first_of_each_key(transaction, candidates, subjects)
         rows = {
             submission_id: _row(arrival, submission_id, subjects[_received(arrival).subject_code], submission_id in parked, now)
             for submission_id, arrival in first.items()
@@ -109,13 +109,15 @@ class Intake:
         hashes = {submission_id: held[1] for submission_id, held in store.held(transaction, first.keys() - inserted).items()}
         accepted = []
         for arrival in candidates:
+            if arrival.outcome is not None:
+                continue
             assert arrival.submission_id is not None
             if arrival.submission_id in inserted and first[arrival.submission_id] is arrival:
                 arrival.outcome = rows[arrival.submission_id].outcome
                 accepted.append((arrival, rows[arrival.submission_id].subject_id))
                 continue
-            held = hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256
-            arrival.findings = catalogue.held_findings(held_sha256=held, arrived_sha256=arrival.sha256)
+            held = Held(sha256=hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256)
+            arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held=held)
             arrival.outcome = Outcome.REJECTED if arrival.findings else Outcome.DUPLICATE
         born = {_received(arrival).subject_code for arrival, _ in accepted} & new_codes.keys()
         today = now.astimezone(_STATUTORY_ZONE).date()
@@ -133,9 +135,10 @@ class Intake:
 
 def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _Arrival:
     domain, code = provider.domain_and_code(record.topic)
+    publisher = known.get(code) or provider.stranger(code)
     arrival = _Arrival(
         place=Place(topic=record.topic, topic_id=record.topic_id, partition=record.partition, offset=record.offset),
-        provider=known.get(code) or provider.stranger(code),
+        provider=publisher.as_published(domain),
         value=record.value or b"",
         sha256=sha256(record.value or b"").digest(),
         is_json=wire.is_json(record.headers),
@@ -189,30 +192,34 @@ def _lock_facilities(transaction: Transaction, arrivals: Iterable[_Arrival]) -> 
         store.lock_facilities(transaction, exclusive=False)
 
 
-def _parked(transaction: Transaction, first: Mapping[UUID, _Arrival], subjects: Mapping[str, UUID]) -> set[UUID]:
-    """Find the corrections that came before a revision they follow: held before this batch, or earlier in it.
+def _first_of_each_key(
+    transaction: Transaction, candidates: Sequence[_Arrival], subjects: Mapping[str, UUID]
+) -> tuple[dict[UUID, _Arrival], set[UUID]]:
+    """Take the first arrival under each business key, and name those that are corrections before a revision they follow.
 
-    This only says what the receipt says. What counts is found anew from all submissions whenever the account is drawn up.
+    A correction that names another subject than a revision before it, held before this batch or earlier in it, is rejected. That one is
+    parked only says what the receipt says: what counts is found anew from all submissions whenever the account is drawn up.
     """
-    before = {submission_id: _ids_before(_key(arrival)) for submission_id, arrival in first.items()}
-    wanted = {one for ids in before.values() for one in ids}
-    there = {submission_id: subject_id for submission_id, (subject_id, _) in store.held(transaction, wanted).items()}
+    corrections = [_key(arrival) for arrival in candidates if arrival.record_revision() > 1]
+    concerned = {one for key in corrections for one in (*key.ids_before(), key.submission_id())}
+    subject_of = {submission_id: subject_id for submission_id, (subject_id, _) in store.held(transaction, concerned).items()}
+    first: dict[UUID, _Arrival] = {}
     parked = set()
-    for submission_id, arrival in first.items():
-        subject_id = subjects[_received(arrival).subject_code]
-        if any(there.get(one) != subject_id for one in before[submission_id]):
-            parked.add(submission_id)
-        there.setdefault(submission_id, subject_id)
-    return parked
-
-
-def _ids_before(key: BusinessKey) -> list[UUID]:
-    return [
-        BusinessKey(
-            provider_code=key.provider_code, kind=key.kind, record_number=key.record_number, record_revision=revision
-        ).submission_id()
-        for revision in range(1, key.record_revision)
-    ]
+    for arrival in candidates:
+        key, subject_id = _key(arrival), subjects[_received(arrival).subject_code]
+        arrival.submission_id = key.submission_id()
+        if arrival.submission_id not in subject_of:
+            before = [subject_of.get(one) for one in key.ids_before()]
+            of_others = tuple(number for number, held in enumerate(before, start=1) if held not in (None, subject_id))
+            arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held=Held(revisions_of_others=of_others))
+            if arrival.findings:
+                arrival.outcome = Outcome.REJECTED
+                continue
+            if None in before:
+                parked.add(arrival.submission_id)
+            subject_of[arrival.submission_id] = subject_id
+        first.setdefault(arrival.submission_id, arrival)
+    return first, parked
 
 
 def _row(arrival: _Arrival, submission_id: UUID, subject_id: UUID, parked: bool, now: datetime) -> NewSubmission:
@@ -301,14 +308,11 @@ def _finding_id(arrival: _Arrival, finding: RecordFinding) -> UUID:
 # ---- Step 4: answer ----
 
 
-def _receipts(transaction: Transaction, arrivals: Sequence[_Arrival], now: datetime) -> list[OutgoingEvent]:
-    by_partition: dict[tuple[UUID, int], list[_Arrival]] = defaultdict(list)
-    for arrival in arrivals:
-        by_partition[arrival.place.topic_id, arrival.place.partition].append(arrival)
+def _receipts(transaction: Transaction, stretches: Iterable[Sequence[_Arrival]], now: datetime) -> list[OutgoingEvent]:
+    """Make one receipt for each stretch of a partition; arrivals stand in the order of their offsets."""
     made = []
     rows = []
-    for group in by_partition.values():
-        group.sort(key=lambda arrival: arrival.place.offset)
+    for group in stretches:
         first, last = group[0].place, group[-1].place
         root = merkle.tree_hash([arrival.sha256 for arrival in group])
         outcomes = [(one.place.offset, one.record_number(), one.record_revision(), _outcome(one)) for one in group]
@@ -352,7 +356,7 @@ def _told(arrivals: Iterable[_Arrival], now: datetime) -> list[OutgoingEvent]:
                     value_sha256=arrival.sha256,
                 )
             )
-        for finding in arrival.findings:
+        for finding in arrival.findings[:FINDINGS_TOLD_MAX]:
             told.append(
                 events.finding(
                     finding_id=_finding_id(arrival, finding),
@@ -382,10 +386,16 @@ def _outcome(arrival: _Arrival) -> Outcome:
 
 
 def _marks(transaction: Transaction, accepted: Sequence[tuple[_Arrival, UUID]], now: datetime) -> list[Mark]:
-    """Mark the subjects of accepted submissions, and everyone whose facilities a new registry entry may give to another."""
+    """Mark the subjects of accepted submissions, and everyone else whom they concern.
+
+    Those are whose facilities a new registry entry may give to another, and who holds a correction that waited for what has come now
+    and turns out to be about another subject.
+    """
     marks = [Mark(key=str(subject_id), priority=_priority(arrival, now), delay_ms=COALESCE_MS) for arrival, subject_id in accepted]
     entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind is Kind.REGISTRY_ENTRY}
-    concerned = store.concerned_by_claims(transaction, entering) - {subject_id for _, subject_id in accepted}
+    concerned = store.concerned_by_claims(transaction, entering)
+    concerned |= store.waiting_elsewhere(transaction, [(_key(arrival), subject_id) for arrival, subject_id in accepted])
+    concerned -= {subject_id for _, subject_id in accepted}
     return marks + [Mark(key=str(subject_id), priority=PRIORITY_LIVE, delay_ms=COALESCE_MS) for subject_id in concerned]
 
 

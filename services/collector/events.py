@@ -13,6 +13,7 @@ from carbonbureau.accounts.v1 import account_pb2
 from carbonbureau.common.v1 import envelope_pb2, period_pb2
 from carbonbureau.intake.v1 import notice_pb2
 from google.protobuf import timestamp_pb2
+from kafka.codec import zstd_encode
 
 from services.collector.domain.annual import OUTPUT_SCALE, AnnualFigures
 from services.collector.domain.finding import AccountFinding, Severity
@@ -25,7 +26,7 @@ from services.collector.domain.submission import Outcome, TransitionPlan
 from services.common.amounts import format_amount, quantise
 from services.common.civil_time import Period
 from services.common.identifiers import derived_id
-from services.common.outbox import OutgoingEvent
+from services.common.outbox import EVENT_BYTES_MAX, OutgoingEvent
 
 ACCOUNT_REVISED_TOPIC: Final = "bureau.account-revised.v1"
 QUARANTINE_TOPIC: Final = "bureau.intake-quarantine.v1"
@@ -34,6 +35,11 @@ OWNED_TOPICS: Final = (ACCOUNT_REVISED_TOPIC, QUARANTINE_TOPIC, RECHECK_TOPIC)
 
 # As many bytes of an unreadable record are kept and shown; the hash is always over all of them.
 QUARANTINED_BYTES_MAX: Final = 64 * 1024
+
+# What an event may have when it is packed (README, decisions); far below the broker's limit for a batch.
+PACKED_BYTES_MAX: Final = 256 * 1024
+# Room for everything of an event but the content of its statement: the envelope with its causes, number and time.
+_ENVELOPE_BYTES_MAX: Final = 8 * 1024
 
 _ACCOUNT_REVISED_SCHEMA_VERSION = 1
 _YUAN_SCALE = 2
@@ -95,7 +101,8 @@ def receipt(
             for offset, number, revision, outcome in outcomes
         ],
     )
-    return _notice(notice_id, provider_code, known_at, receipt=content)
+    # Receipts follow each other as the records did.
+    return _notice(notice_id, provider_code, known_at, key=provider_code, receipt=content)
 
 
 def finding(
@@ -122,7 +129,8 @@ def finding(
         partition=place.partition,
         offset=place.offset,
     )
-    return _notice(notice_id, record.provider_code, known_at, finding=content)
+    # Findings stand each for itself: under one key the outbox would send a flood of them one by one, and one refused would stop all.
+    return _notice(notice_id, record.provider_code, known_at, key=str(notice_id), finding=content)
 
 
 def _notice(
@@ -130,6 +138,7 @@ def _notice(
     provider_code: str,
     known_at: datetime,
     *,
+    key: str,
     receipt: notice_pb2.Receipt | None = None,
     finding: notice_pb2.FindingNotice | None = None,
 ) -> OutgoingEvent:
@@ -138,7 +147,7 @@ def _notice(
     )
     return OutgoingEvent(
         topic=notices_topic(provider_code),
-        key=provider_code.encode(),
+        key=key.encode(),
         value=message.SerializeToString(deterministic=True),
         event_id=notice_id,
         event_type=notice_pb2.ProviderNotice.DESCRIPTOR.full_name,
@@ -156,11 +165,12 @@ def quarantined(*, place: Place, provider_code: str, reason: str, value: bytes, 
         value_sha256=value_sha256,
         value=value[:QUARANTINED_BYTES_MAX],
     )
+    event_id = derived_id("quarantined", topic_id=place.topic_id, partition=place.partition, record_offset=place.offset)
     return OutgoingEvent(
         topic=QUARANTINE_TOPIC,
-        key=provider_code.encode(),
+        key=str(event_id).encode(),
         value=record.SerializeToString(deterministic=True),
-        event_id=derived_id("quarantined", topic_id=place.topic_id, partition=place.partition, record_offset=place.offset),
+        event_id=event_id,
         event_type=notice_pb2.QuarantinedRecord.DESCRIPTOR.full_name,
     )
 
@@ -235,6 +245,15 @@ def content_bytes(message: account_pb2.AccountStatement) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
+def fits_an_event(content: bytes) -> bool:
+    """Tell whether an event can carry a statement of this content, packed as the producer packs it."""
+    if len(content) + _ENVELOPE_BYTES_MAX <= PACKED_BYTES_MAX:
+        return True
+    if len(content) + _ENVELOPE_BYTES_MAX > EVENT_BYTES_MAX:
+        return False
+    return len(zstd_encode(content)) + _ENVELOPE_BYTES_MAX <= PACKED_BYTES_MAX
+
+
 def _line(posting: Posting) -> account_pb2.StatementLine:
     return account_pb2.StatementLine(
         facility_id=str(posting.facility_id),
@@ -296,6 +315,7 @@ def _finding(finding: AccountFinding) -> account_pb2.AccountFinding:
         severity=finding.severity.name,
         period=_period(finding.period) if finding.period is not None else None,
         message=finding.message,
+        state=finding.state.value,
     )
 
 

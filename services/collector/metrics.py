@@ -5,6 +5,12 @@ from services.common.metrics import Counter, Histogram
 RECORDS = Counter(
     "collector.records", "{record}", "Records taken in, by provider and outcome.", "Many rejected or quarantined: read their findings."
 )
+RECORDS_DISPLACED = Counter(
+    "collector.records_displaced",
+    "{record}",
+    "Records at a place of the log where another one was answered: the log lost its end.",
+    "Any: have the topic deleted and made again, and its provider send anew from the last receipt that it can confirm.",
+)
 INTAKE_DURATION = Histogram("collector.intake.duration", "s", "Time to take in one batch, without its commit.", "Above 1 s: see the log.")
 ACCOUNTS_REVISED = Counter("collector.accounts_revised", "{revision}", "Account revisions sealed.", "Zero while work waits: read the log.")
 ACCOUNTS_UNCHANGED = Counter(

@@ -20,12 +20,15 @@ from kafka.admin import (
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
+    ConfigResource,
+    ConfigResourceType,
     ResourcePattern,
     ResourcePatternFilter,
     ResourceType,
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from kafka.errors import NoError
 
 from services.collector.domain.provider import Provider
 from services.collector.domain.submission import Kind
@@ -46,6 +49,9 @@ _DAY_MS = 24 * 60 * 60 * 1000
 _INTAKE_RETENTION_MS = 30 * _DAY_MS
 # A provider may tick off its receipts once a quarter.
 _NOTICES_RETENTION_MS = 100 * _DAY_MS
+# The broker packs anew what a provider's client packed in another way: we read zstd and gzip only, and a batch in a codec that is not
+# installed here would keep its partition from going on.
+_COMPRESSION = {"compression.type": "zstd"}
 
 
 class DirectoryRefusedError(Exception):
@@ -74,6 +80,7 @@ class Applied:
 
     providers: int
     topics_created: tuple[str, ...]
+    topics_altered: tuple[str, ...]
     passwords_created: tuple[str, ...]
     rights_added: int
     rights_removed: int
@@ -149,7 +156,7 @@ def apply_directory(
     admin = kafka.admin(kafka_settings, client_id="collector-providers")
     try:
         # 1. Topics, principals, rights. (crash: some are made; the command is run again)
-        topics_created = _make_topics(admin, providers)
+        topics_created, topics_altered = _make_topics(admin, providers)
         passwords_created = _make_principals(admin, providers, secrets_dir)
         gone = before.keys() - {provider.code for provider in providers}
         added, removed = _set_rights(admin, providers, gone)
@@ -161,27 +168,50 @@ def apply_directory(
     return Applied(
         providers=len(entries),
         topics_created=topics_created,
+        topics_altered=topics_altered,
         passwords_created=passwords_created,
         rights_added=added,
         rights_removed=removed,
     )
 
 
-def _make_topics(admin: KafkaAdminClient, providers: Iterable[Provider]) -> tuple[str, ...]:
-    """Make the topics that are missing: one partition each, so that a provider's records keep their order."""
+def _make_topics(admin: KafkaAdminClient, providers: Iterable[Provider]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Make the topics that are missing, one partition each, so that a provider's records keep their order; mend those that are there.
+
+    Returns which were made and which were mended.
+    """
     wanted: dict[str, int] = {}
     for provider in providers:
         wanted.update(dict.fromkeys(provider.intake_topics(), _INTAKE_RETENTION_MS))
         wanted[provider.notices_topic()] = _NOTICES_RETENTION_MS
     existing = set(admin.list_topics())
     new = {
-        topic: {"num_partitions": 1, "replication_factor": -1, "configs": {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}}
+        topic: {
+            "num_partitions": 1,
+            "replication_factor": -1,
+            "configs": {**_COMPRESSION, "cleanup.policy": "delete", "retention.ms": str(retention_ms)},
+        }
         for topic, retention_ms in sorted(wanted.items())
         if topic not in existing
     }
     if new:
         admin.create_topics(new, wait_for_metadata=True)
-    return tuple(new)
+    return tuple(new), _compress(admin, sorted(wanted.keys() & existing))
+
+
+def _compress(admin: KafkaAdminClient, topics: Sequence[str]) -> tuple[str, ...]:
+    """Have topics that were made before compressed as new ones are; what lies in them stays as it is."""
+    if not topics:
+        return ()
+    asked = [ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_COMPRESSION)) for topic in topics]
+    described = admin.describe_configs(asked, config_filter="all")["topic"]
+    others = [topic for topic in topics if any(described[topic][name]["value"] != value for name, value in _COMPRESSION.items())]
+    if others:
+        answers = admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, _COMPRESSION) for topic in others])["topic"]
+        for topic, answer in answers.items():
+            if answer != "OK":
+                raise BrokerRefusedError(f"the broker would not compress {topic}: {answer}")
+    return tuple(others)
 
 
 def _make_principals(admin: KafkaAdminClient, providers: Iterable[Provider], secrets_dir: Path) -> tuple[str, ...]:
@@ -222,9 +252,22 @@ def _set_rights(admin: KafkaAdminClient, providers: Iterable[Provider], gone: It
     extra = [acl for code in wanted for acl in present[code] - wanted[code]]
     if missing and (failed := admin.create_acls(missing)["failed"]):
         raise BrokerRefusedError(f"the broker refused {len(failed)} rights: {failed[0]}")
-    if extra:
-        admin.delete_acls(extra)
+    take_rights(admin, extra)
     return len(missing), len(extra)
+
+
+def take_rights(admin: KafkaAdminClient, rights: Sequence[ACL]) -> None:
+    """Take rights away.
+
+    Raises:
+        BrokerRefusedError: one of them still holds, and why.
+    """
+    if not rights:
+        return
+    refused = [(right, answer) for right, _, answer in admin.delete_acls(rights) if answer is not NoError]
+    if refused:
+        right, answer = refused[0]
+        raise BrokerRefusedError(f"{len(refused)} rights still hold, {answer.__name__}: {right}")
 
 
 def _rights(provider: Provider) -> Iterable[ACL]:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 
-# The provider directory as it was applied last. A provider that left it stays, withdrawn.
+# The provider directory as it was applied last. A provider that left it stays, withdrawn; kinds it lost stay, ended.
 PROVIDER = Table(
     "provider",
     METADATA,
@@ -30,6 +30,7 @@ PROVIDER = Table(
     Column("region_prefixes", ARRAY(Text), nullable=False),
     Column("applied_at", DateTime(timezone=True), nullable=False),
     Column("withdrawn_at", DateTime(timezone=True)),
+    Column("ended_kinds", ARRAY(Text), nullable=False),
 )
 
 # The lock of a subject and its newest account revision.

@@ -14,6 +14,9 @@ FRACTION_DIGITS_MAX = 9
 _FORM = re.compile(r"(-?)(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,9}))?\Z")
 # Wide enough for any amount; the default context of 28 digits would round 15 + 9 digits after a multiplication silently.
 _EXACT = Context(prec=64, rounding=ROUND_HALF_EVEN)
+# Written out, 1E+999999999 is a gigabyte of zeros.
+_PLACES_MAX = 64
+_TOO_LARGE = f"more than {INTEGER_DIGITS_MAX} digits before the point"
 
 
 class AmountError(ValueError):
@@ -45,15 +48,22 @@ def format_amount(value: Decimal) -> str:
     Raises:
         AmountError: the value is not finite, is minus zero, or has more digits than an amount can have.
     """
-    if not value.is_finite():
-        raise AmountError("not a finite number")
     text = format_decimal(value)
     parse_amount(text)
     return text
 
 
 def format_decimal(value: Decimal) -> str:
-    """Write any decimal without exponent; what is not finite keeps its name (`NaN`, `Infinity`)."""
+    """Write a decimal without exponent, digit for digit.
+
+    Raises:
+        AmountError: the value is not finite, or has more than 64 places on either side of the point.
+    """
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise AmountError("not a finite number")
+    if exponent < -_PLACES_MAX or (not value.is_zero() and value.adjusted() >= _PLACES_MAX):
+        raise AmountError(f"more than {_PLACES_MAX} places on one side of the point")
     return format(value, "f")
 
 
@@ -61,13 +71,20 @@ def quantise(value: Decimal, scale: int) -> Decimal:
     """Round to `scale` digits after the point, half to even (IEEE 754 roundTiesToEven), never to minus zero.
 
     Raises:
-        AmountError: the value is not finite, or the scale is not one an amount can have.
+        AmountError: the value is not finite, has too many digits before the point, or the scale is not one an amount can have.
     """
     if not 0 <= scale <= FRACTION_DIGITS_MAX:
         raise AmountError(f"scale {scale} is not between 0 and {FRACTION_DIGITS_MAX}")
     if not value.is_finite():
         raise AmountError("not a finite number")
+    zero = Decimal((0, (0,), -scale))
+    if value.is_zero():
+        # Apart, because 0E+28 has a magnitude without having digits.
+        return zero
     if value.adjusted() >= INTEGER_DIGITS_MAX:
-        raise AmountError(f"more than {INTEGER_DIGITS_MAX} digits before the point")
-    rounded = value.quantize(Decimal(1).scaleb(-scale), context=_EXACT)
-    return rounded.copy_abs() if rounded.is_zero() else rounded
+        raise AmountError(_TOO_LARGE)
+    rounded = value.quantize(zero, context=_EXACT)
+    if rounded.adjusted() >= INTEGER_DIGITS_MAX:
+        # 999999999999999.9 rounds up into a sixteenth digit.
+        raise AmountError(_TOO_LARGE)
+    return zero if rounded.is_zero() else rounded

@@ -11,7 +11,8 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-# Above 8 KB a random share of replies turns into RESOURCE_EXHAUSTED (PITFALLS, grpcio); half of that is the limit here.
+# A status travels in HTTP/2 trailers: from 8 KB on gRPC drops a random share of them and the caller sees RESOURCE_EXHAUSTED, beyond
+# 16 KB all. Half of the lower bound leaves room for the other metadata of a reply.
 STATUS_BYTES_MAX = 4000
 _MESSAGE_CHARACTERS_MAX = 500
 _VALUE_CHARACTERS_MAX = 200

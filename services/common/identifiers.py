@@ -32,7 +32,7 @@ class RandomIds:
         return uuid4()
 
 
-def derived_id(kind: str, **parts: Part) -> UUID:
+def derived_id(kind: str, /, **parts: Part) -> UUID:
     """Compute the id of a thing of `kind` from everything it is pinned to (UUID version 5, RFC 9562).
 
     The name that is hashed is unambiguous: every element carries its length and every value its type, and the parts stand
@@ -40,6 +40,7 @@ def derived_id(kind: str, **parts: Part) -> UUID:
 
     Raises:
         TypeError: a part is of a type without one canonical form (float, bool, an instant).
+        AmountError: a decimal is not finite, or too long to write out.
     """
     elements = [kind]
     for name in sorted(parts):
@@ -62,3 +63,8 @@ def _tagged(value: Part) -> tuple[str, str]:
     if isinstance(value, Decimal):
         return ("n", format_decimal(value))
     raise TypeError(f"{type(value).__name__} has no canonical form in a derived id")
+
+
+def masked(identifier: str) -> str:
+    """Write an identifier for a log, by its last four characters: whoever holds it knows it again, nobody else learns it."""
+    return f"…{identifier[-4:]}"

@@ -39,6 +39,8 @@ _FETCH_BYTES_MAX = 16 * 1024 * 1024
 # Records of 1 MiB that pack well stay below this; a batch made to exhaust its reader's memory does not.
 _UNPACKED_BYTES_MAX = 32 * 1024 * 1024
 _METADATA_AGE_MAX_MS = 10_000
+# Short, so that a loop that cannot reach the brokers still turns and can be stopped.
+_BOOTSTRAP_TIMEOUT_MS = 5_000
 # delivery_timeout_ms must exceed linger_ms + request_timeout_ms; short, because the outbox tries again by itself.
 _LINGER_MS = 2
 _REQUEST_TIMEOUT_MS = 5_000
@@ -54,11 +56,16 @@ class TopicDescription:
     partitions: int
 
 
+class BatchUnpacksTooLarge(CorruptRecordError):  # type: ignore[misc]  # kafka-python has no types
+    """A small batch that was made to exhaust its reader's memory."""
+
+
 class UnreadableBatch(Exception):
     """A record batch of one partition cannot be read (checksum, structure, codec); nothing behind it can be either."""
 
     def __init__(self, partition: TopicPartition, offset: int, cause: BaseException) -> None:
-        super().__init__(f"{partition.topic}-{partition.partition} from offset {offset}: {type(cause).__name__}: {cause}")
+        # The cause by its type only: its text may quote what could not be read.
+        super().__init__(f"{partition.topic}-{partition.partition} from offset {offset}: {type(cause).__name__}")
         self.partition = partition
         self.offset = offset
 
@@ -188,8 +195,7 @@ def _connection(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "sasl_plain_username": settings.username,
         "sasl_plain_password": settings.password_file.read(),
         "reconnect_backoff_max_ms": 2_000,
-        # Short, so that a loop that cannot reach the brokers still turns and can be stopped.
-        "bootstrap_timeout_ms": 5_000,
+        "bootstrap_timeout_ms": _BOOTSTRAP_TIMEOUT_MS,
     }
     if settings.ca_file is not None:
         connection["ssl_cafile"] = str(settings.ca_file)
@@ -273,7 +279,7 @@ class _TolerantBatch(DefaultRecordBatch):  # type: ignore[misc]
         if not self._decompressed and unpack is not None:
             unpacked = unpack(bytes(memoryview(self._buffer)[self._pos :]), _UNPACKED_BYTES_MAX + 1)
             if len(unpacked) > _UNPACKED_BYTES_MAX:
-                raise CorruptRecordError(f"a batch unpacks to more than {_UNPACKED_BYTES_MAX} bytes")
+                raise BatchUnpacksTooLarge
             self._buffer, self._pos = bytearray(unpacked), 0
             self._decompressed = True
         super()._maybe_uncompress()

@@ -4,7 +4,7 @@ They carry no schema name: the role's search_path decides. A later change is a n
 migrations.py; this one is what the first migration of every service ran, for ever.
 """
 
-NAMES = ("outbox_event", "consumer_position", "inbox_revision", "lease", "work_item")
+NAMES = ("outbox_event", "consumer_position", "inbox_revision", "refused_event", "lease", "work_item")
 
 CREATE_1 = (
     # One event that must reach Kafka. value becomes NULL once it did; the row stays a while as a trace.
@@ -47,6 +47,20 @@ CREATE_1 = (
         subject_id uuid NOT NULL,
         revision bigint NOT NULL,
         PRIMARY KEY (topic, subject_id)
+    )
+    """,
+    # An event that could not be taken, with its first bytes.
+    """
+    CREATE TABLE refused_event (
+        topic_id uuid NOT NULL,
+        partition integer NOT NULL,
+        "offset" bigint NOT NULL,
+        topic text NOT NULL,
+        reason text NOT NULL,
+        value bytea,
+        value_bytes integer NOT NULL,
+        refused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        PRIMARY KEY (topic_id, partition, "offset")
     )
     """,
     # Who may do a thing alone, until when; token rises whenever the holder changes.

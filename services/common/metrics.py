@@ -129,6 +129,12 @@ CONSUMER_RETRIES = Counter(
 CONSUMER_LOST = Counter(
     "consumer.lost_partitions", "{partition}", "Partitions another process had advanced.", "Steady: two consumers share a name."
 )
+EVENTS_REFUSED = Counter(
+    "events.refused",
+    "{event}",
+    "Events that could not be taken, by topic.",
+    "Above zero: read refused_event; the state of their subjects is behind until the publisher is mended and publishes them anew.",
+)
 WORK_WAIT = Histogram("work.wait", "s", "Time from due to claimed, by queue.", "Above 1 s: too few workers.")
 WORK_FAILURES = Counter("work.failures", "{item}", "Items given back after a failure.", "See work_item.last_failure.")
 LOOP_ERRORS = Counter("loop.errors", "{error}", "Recoverable errors that made a loop wait.", "Steady: see the log of the loop.")

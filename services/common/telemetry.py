@@ -1,17 +1,14 @@
-"""Hides how logs, traces and metrics leave the process: JSON lines on stdout, W3C trace context, a Prometheus port.
+"""Hides how logs, traces and metrics leave the process: JSON lines on stdout (`log_lines`), W3C trace context, a Prometheus port.
 
 Trace context travels in the `traceparent` of Kafka records and of gRPC metadata. Spans are exported only where an OTLP
 endpoint is set; ids travel and are logged in any case.
 """
 
-import json
-import logging
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any, TextIO
+from datetime import datetime
+from typing import Any
 
 from opentelemetry import context as context_api
 from opentelemetry import metrics, trace
@@ -25,21 +22,19 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from prometheus_client import start_http_server
 
+from services.common import log_lines
 from services.common.settings import TelemetrySettings
 
 TRACEPARENT = "traceparent"
 LINKS_MAX = 32
 
 _propagator = TraceContextTextMapPropagator()
-# What every log record has anyway; whatever else it carries was handed in by `extra` and belongs on the line.
-_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Telemetry:
     """What `configure` has set up; `metrics_port` is the port that was bound."""
 
     def __init__(self, *, tracer_provider: TracerProvider, meter_provider: MeterProvider, metrics_port: int, server: Any) -> None:
-        self.tracer = tracer_provider.get_tracer("carbonbureau")
         self.meter = meter_provider.get_meter("carbonbureau")
         self.metrics_port = metrics_port
         self._tracer_provider = tracer_provider
@@ -54,49 +49,10 @@ class Telemetry:
         self._server.server_close()
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object per line, with the ids of the span in which it was logged."""
-
-    def __init__(self, service: str) -> None:
-        super().__init__()
-        self._service = service
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
-            "level": record.levelname,
-            "service": self._service,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        span = trace.get_current_span().get_span_context()
-        if span.is_valid:
-            line["trace_id"] = format(span.trace_id, "032x")
-            line["span_id"] = format(span.span_id, "016x")
-        for name, value in vars(record).items():
-            if name not in _STANDARD_FIELDS:
-                line[name] = value if isinstance(value, int | float | bool | None) else str(value)
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def configure_logging(service: str, level: str, stream: TextIO | None = None) -> None:
-    """Send every log line of this process as JSON to stdout, or to `stream`."""
-    handler = logging.StreamHandler(sys.stdout if stream is None else stream)
-    handler.setFormatter(JsonFormatter(service))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    # Its INFO is a line per metadata refresh and its DEBUG prints keys and values of records.
-    logging.getLogger("kafka").setLevel(max(logging.WARNING, root.level))
-    # Warns at every connection of SCRAM without TLS, which the settings chose and which shows no password.
-    logging.getLogger("kafka.net.sasl").setLevel(logging.ERROR)
-
-
 def configure(service: str, settings: TelemetrySettings) -> Telemetry:
     """Set up logs, the global tracer and meter and the metrics port of this process; once, at `__main__`, after any fork."""
-    configure_logging(service, settings.log_level)
+    log_lines.configure(service, settings.log_level)
+    log_lines.catch_the_uncaught()
     resource = Resource.create({"service.name": service})
     tracer_provider = TracerProvider(resource=resource)
     if settings.otlp_endpoint is not None:

@@ -5,30 +5,46 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Protocol
 
 from carbonbureau.bureau.v1 import inquiry_service_pb2_grpc as pb_grpc
+from carbonbureau.bureau.v1 import subject_service_pb2_grpc as subject_pb_grpc
 
 from services.common import crash, migrations
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.consumer import Consumer
-from services.common.database import Database
+from services.common.database import Database, Transaction
 from services.common.identifiers import RandomIds
 from services.common.process import run_until_stopped
 from services.common.rpc import RpcServer
-from services.common.settings import SettingsError, load
+from services.common.settings import Profile, SettingsError, load
 from services.common.telemetry import configure
 from services.gateway import consumer, export, handshakes, store
 from services.gateway.directory import SubscriberDirectory
 from services.gateway.domain.subscriber import DirectoryError
 from services.gateway.handshakes import HandshakeLog
 from services.gateway.inquiries import Inquiries
-from services.gateway.rpc import ERROR_DOMAIN, FULL_NAME, InquiryService
-from services.gateway.settings import GatewaySettings
+from services.gateway.portal import Portal
+from services.gateway.revocation import RevocationError, Revocations
+from services.gateway.rpc import ERROR_DOMAIN, INQUIRY_SERVICE, SUBJECT_SERVICE, InquiryService, SubjectService
+from services.gateway.settings import GatewaySettings, PortalSettings
 from services.gateway.tls import ServerTls, TlsError
+from services.gateway.tokens import TokenKeys, TokenKeysError
 
 SERVICE = "gateway"
 _GRACE_S = 5.0
+# People and their portals; a flood of them must not take the banks' connections to the database.
+_PORTAL_WORKERS = 2
+
+_Freshness = Callable[[Transaction], datetime | None]
+
+
+class _Watched(Protocol):
+    """Something read from files that may change."""
+
+    def reload_if_changed(self) -> bool: ...
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: subscribers cannot be used:", *error.problems, sep="\n  ", file=sys.stderr)
     except TlsError as error:
         print(f"{SERVICE}: certificates cannot be used: {error}", file=sys.stderr)
+    except RevocationError as error:
+        print(f"{SERVICE}: revocation lists cannot be used: {error}", file=sys.stderr)
+    except TokenKeysError as error:
+        print(f"{SERVICE}: token keys cannot be used: {error}", file=sys.stderr)
     return 2
 
 
@@ -55,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     inquiries = commands.add_parser("inquiries", help="print the record of inquiries as JSON lines, for the supervisor")
     inquiries.add_argument("--since", type=_instant, default=datetime(1970, 1, 1, tzinfo=UTC), help="from this instant on (ISO 8601)")
     inquiries.add_argument("--until", type=_instant, default=None, help="up to, but without, this instant (ISO 8601; default: now)")
+    inquiries.add_argument(
+        "--portal", action="store_true", help="those of enterprises, reviewers and the supervisor instead of those of banks"
+    )
     inquiries.set_defaults(command=_inquiries)
     return parser
 
@@ -65,9 +88,6 @@ def _serve(_: argparse.Namespace) -> int:
     handshakes.make_core_talk()
     clock = SystemClock()
     telemetry = configure(SERVICE, settings.telemetry)
-    certificate_file, key_file, client_ca_file = settings.tls_files
-    tls = ServerTls(certificate_file=certificate_file, key_file=key_file, client_ca_file=client_ca_file, clock=clock)
-    directory = SubscriberDirectory(settings.subscribers_path)
     database = Database(settings.postgres, clock)
     consuming = Consumer(
         name=SERVICE,
@@ -77,38 +97,98 @@ def _serve(_: argparse.Namespace) -> int:
         database=database,
         kafka_settings=settings.kafka,
     )
+    certificate_file, key_file, client_ca_file = settings.tls_files
+    tls = ServerTls(certificate_file=certificate_file, key_file=key_file, client_ca_file=client_ca_file, clock=clock)
+    watched: list[_Watched] = [tls]
+    with HandshakeLog():
+        servers = [_bank_server(settings, tls, database, clock, consuming.freshness, watched)]
+        if settings.portal is not None:
+            servers.append(_portal_server(settings, settings.portal, tls, database, clock, consuming.freshness, watched))
+        for server in servers:
+            server.start()
+
+        def watch(stop: threading.Event) -> None:
+            """Tell health, and take up changed files."""
+            while not stop.is_set():
+                for server in servers:
+                    server.set_serving(consuming.healthy())
+                for files in watched:
+                    files.reload_if_changed()
+                stop.wait(settings.file_poll_s)
+
+        def stop_serving() -> None:
+            """Let the listeners finish their calls side by side: each may need the whole grace."""
+            with ThreadPoolExecutor(len(servers)) as stopping:
+                list(stopping.map(lambda server: server.stop(_GRACE_S), servers))
+
+        try:
+            return run_until_stopped({"consumer": consuming.run, "watch": watch}, on_stop=stop_serving)
+        finally:
+            database.dispose()
+            telemetry.shutdown()
+
+
+def _bank_server(
+    settings: GatewaySettings, tls: ServerTls, database: Database, clock: Clock, freshness: _Freshness, watched: list[_Watched]
+) -> RpcServer:
+    """Put together what answers banks over mTLS; the files it follows are added to `watched`."""
+    revocations = Revocations(
+        crl_file=settings.client_crl_path,
+        client_ca_file=settings.tls_files[2],
+        must_be_known=settings.profile is Profile.PRODUCTION,
+        clock=clock,
+    )
+    directory = SubscriberDirectory(settings.subscribers_path)
+    watched += [revocations, directory]
     inquiries = Inquiries(
         database=database,
         clock=clock,
         ids=RandomIds(),
         directory=directory,
-        freshness=consuming.freshness,
+        revocations=revocations,
+        freshness=freshness,
         stale_after_s=settings.stale_after_s,
     )
-    with HandshakeLog():
-        server = RpcServer(
-            settings.rpc.rpc_listen_address,
-            settings.rpc.health_listen_address,
-            [(pb_grpc.add_InquiryServiceServicer_to_server, InquiryService(inquiries), FULL_NAME)],
-            tls.credentials(),
-            max_workers=settings.rpc.rpc_workers_max,
-            error_domain=ERROR_DOMAIN,
-        )
-        server.start()
+    return RpcServer(
+        settings.rpc.rpc_listen_address,
+        settings.rpc.health_listen_address,
+        [(pb_grpc.add_InquiryServiceServicer_to_server, InquiryService(inquiries), INQUIRY_SERVICE)],
+        tls.credentials(),
+        max_workers=settings.rpc.rpc_workers_max,
+        error_domain=ERROR_DOMAIN,
+    )
 
-        def watch(stop: threading.Event) -> None:
-            """Tell health, and take up changed files."""
-            while not stop.is_set():
-                server.set_serving(consuming.healthy())
-                directory.reload_if_changed()
-                tls.reload_if_changed()
-                stop.wait(settings.file_poll_s)
 
-        try:
-            return run_until_stopped({"consumer": consuming.run, "watch": watch}, on_stop=lambda: server.stop(_GRACE_S))
-        finally:
-            database.dispose()
-            telemetry.shutdown()
+def _portal_server(
+    settings: GatewaySettings,
+    portal_settings: PortalSettings,
+    tls: ServerTls,
+    database: Database,
+    clock: Clock,
+    freshness: _Freshness,
+    watched: list[_Watched],
+) -> RpcServer:
+    """Put together what answers holders of tokens over TLS; the files it follows are added to `watched`."""
+    token_keys = TokenKeys(portal_settings.token_keys_path, production=settings.profile is Profile.PRODUCTION)
+    watched.append(token_keys)
+    portal = Portal(
+        database=database,
+        clock=clock,
+        ids=RandomIds(),
+        token_keys=token_keys,
+        token_issuer=portal_settings.token_issuer,
+        token_audience=portal_settings.token_audience,
+        freshness=freshness,
+        stale_after_s=settings.stale_after_s,
+    )
+    return RpcServer(
+        portal_settings.listen_address,
+        portal_settings.health_listen_address,
+        [(subject_pb_grpc.add_SubjectServiceServicer_to_server, SubjectService(portal), SUBJECT_SERVICE)],
+        tls.credentials(clients=False),
+        max_workers=_PORTAL_WORKERS,
+        error_domain=ERROR_DOMAIN,
+    )
 
 
 def _migrate(_: argparse.Namespace) -> int:
@@ -127,7 +207,8 @@ def _summary(_: argparse.Namespace) -> int:
 
 def _inquiries(arguments: argparse.Namespace) -> int:
     database = Database(load(GatewaySettings, service=SERVICE).postgres, SystemClock())
-    for line in export.lines(database, since=arguments.since, until=arguments.until or SystemClock().now()):
+    until = arguments.until or SystemClock().now()
+    for line in export.lines(database, since=arguments.since, until=until, portal=arguments.portal):
         print(line)
     return 0
 

@@ -4,17 +4,15 @@ Runs in the transaction that advances the Kafka positions. Every revision is kep
 moves to a higher one.
 """
 
-import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.common import inbox
+from services.common import inbox, refused_events
 from services.common.consumer import Record
 from services.common.database import Transaction
-from services.gateway import metrics, store, wire
+from services.common.refused_events import Refusal
+from services.gateway import store, wire
 from services.gateway.store import IssuedRevision
-
-_log = logging.getLogger(__name__)
 
 TOPICS = (wire.REPORT_REVISED_TOPIC,)
 
@@ -38,14 +36,14 @@ def handle(transaction: Transaction, records: Sequence[Record]) -> None:
     numbers = {subject_id: revision.number for subject_id, revision in newest.items()}
     taken = inbox.news(transaction, topic=wire.REPORT_REVISED_TOPIC, revisions=numbers)
     store.move_grades(transaction, [newest[subject_id] for subject_id in taken])
-    store.add_refused(transaction, refused)
-    _tell(refused)
+    refused_events.keep(transaction, refused)
+    refused_events.tell(refused)
 
 
-def _read(records: Sequence[Record]) -> tuple[dict[tuple[UUID, int], tuple[Record, IssuedRevision]], list[tuple[Record, str]]]:
+def _read(records: Sequence[Record]) -> tuple[dict[tuple[UUID, int], tuple[Record, IssuedRevision]], list[Refusal]]:
     """Return the revisions of the batch by subject and number, and the records that could not be taken with the reason."""
     read: dict[tuple[UUID, int], tuple[Record, IssuedRevision]] = {}
-    refused: list[tuple[Record, str]] = []
+    refused: list[Refusal] = []
     for record in records:
         try:
             revision = wire.issued_revision(record.value)
@@ -56,10 +54,3 @@ def _read(records: Sequence[Record]) -> tuple[dict[tuple[UUID, int], tuple[Recor
         if first[1].content_sha256 != revision.content_sha256:
             refused.append((record, "another content came under this revision number"))
     return read, refused
-
-
-def _tell(refused: Sequence[tuple[Record, str]]) -> None:
-    for record, reason in refused:
-        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        _log.error("revision refused: %s", reason, extra={"event": "event-refused", **place})
-        metrics.EVENTS_REFUSED.add(1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from services.gateway import metrics
 from services.gateway.domain.subscriber import Directory, DirectoryError, directory_of
+from services.gateway.files import WatchedFiles
 
 _log = logging.getLogger(__name__)
 
@@ -20,15 +21,13 @@ class SubscriberDirectory:
     def __init__(self, path: Path) -> None:
         """Read the file. Raises `DirectoryError` when it cannot be used: a gateway without subscribers does not start."""
         self._path = path
-        self._seen = _fingerprint(path)
+        self._file = WatchedFiles(path)
         self.current = _read(path)
 
     def reload_if_changed(self) -> bool:
         """Read the file again if it is not as it was; return whether another directory holds now."""
-        found = _fingerprint(self._path)
-        if found == self._seen:
+        if not self._file.changed():
             return False
-        self._seen = found
         try:
             self.current = _read(self._path)
         except DirectoryError as error:
@@ -47,11 +46,3 @@ def _read(path: Path) -> Directory:
         raise DirectoryError([f"{path}: {error.strerror}"]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DirectoryError([f"{path}: {error}"]) from error
-
-
-def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -14,13 +14,17 @@ from services.gateway import store
 _PAGE = 500
 
 
-def lines(database: Database, *, since: datetime, until: datetime) -> Iterator[str]:
-    """Return one JSON object for each inquiry received from `since` up to, but without, `until`, in the order of time."""
+def lines(database: Database, *, since: datetime, until: datetime, portal: bool = False) -> Iterator[str]:
+    """Return one JSON object for each inquiry received from `since` up to, but without, `until`, in the order of time.
+
+    Those of banks, or with `portal` those of enterprises, reviewers and the supervisor.
+    """
+    read = store.portal_inquiries_after if portal else store.inquiries_after
     # Just before `since`, so that an inquiry of exactly that instant is in.
     after = (since - timedelta(microseconds=1), UUID(int=2**128 - 1))
     while True:
         with database.transaction("inquiries.read") as transaction:
-            page = store.inquiries_after(transaction, after=after, before=until, limit=_PAGE)
+            page = read(transaction, after=after, before=until, limit=_PAGE)
         for inquiry in page:
             yield json.dumps(inquiry, ensure_ascii=False, default=_text)
         if len(page) < _PAGE:

@@ -18,8 +18,9 @@ _CERTIFICATES_MAX = 512
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """The caller's certificate: its URI SANs in their order, and the SHA-256 of its DER form."""
+    """The caller's certificate, its URI SANs in their order, and the SHA-256 of its DER form."""
 
+    certificate: x509.Certificate | None
     uris: tuple[str, ...]
     certificate_sha256: str | None
     address: str
@@ -29,12 +30,12 @@ def peer_of(context: grpc.ServicerContext) -> Peer:
     """Return the caller of a call; one whose certificate cannot be read has no URIs, and so no identity."""
     presented: Mapping[str, Any] = context.auth_context()
     found = presented.get("x509_pem_cert", ())
-    uris, certificate_sha256 = _read(bytes(found[0])) if found else ((), None)
-    return Peer(uris=uris, certificate_sha256=certificate_sha256, address=context.peer() or "")
+    certificate, uris, certificate_sha256 = _read(bytes(found[0])) if found else (None, (), None)
+    return Peer(certificate=certificate, uris=uris, certificate_sha256=certificate_sha256, address=context.peer() or "")
 
 
 @lru_cache(maxsize=_CERTIFICATES_MAX)
-def _read(pem: bytes) -> tuple[tuple[str, ...], str | None]:
+def _read(pem: bytes) -> tuple[x509.Certificate | None, tuple[str, ...], str | None]:
     """Parse a certificate, once for each: a bank calls thousands of times under one."""
     try:
         certificate = x509.load_pem_x509_certificate(pem)
@@ -43,5 +44,5 @@ def _read(pem: bytes) -> tuple[tuple[str, ...], str | None]:
     except x509.ExtensionNotFound:
         uris = ()
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return (), None
-    return uris, hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+        return None, (), None
+    return certificate, uris, hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()

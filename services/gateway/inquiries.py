@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,13 +17,16 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.common.clock import Clock
 from services.common.database import Database, Transaction
-from services.common.errors import ErrorKind, Refused
-from services.common.identifiers import Ids
+from services.common.errors import Refused
+from services.common.identifiers import Ids, masked
 from services.gateway import metrics, store
 from services.gateway.directory import SubscriberDirectory
+from services.gateway.domain.certificate import certificate_fault
 from services.gateway.domain.entitlement import Verdict, judge
-from services.gateway.domain.inquiry import Answer, Call, Decision, Question, Reason, reason_for_repetition
+from services.gateway.domain.inquiry import Answer, Call, Decision, Question, Reason, clean, is_stale, reason_for_repetition
 from services.gateway.identity import Peer
+from services.gateway.refusals import freshness_metadata, refused
+from services.gateway.revocation import Revocations
 from services.gateway.store import NewInquiry, ServedGrade, ServedReport
 
 _log = logging.getLogger(__name__)
@@ -30,36 +34,7 @@ _T = TypeVar("_T", ServedGrade, ServedReport)
 
 # Contracts begin and end with the civil day of the bureau.
 _ZONE = ZoneInfo("Asia/Shanghai")
-# Texts from outside are kept as evidence, not as storage: cut at what any honest call needs.
-_TEXT_CHARACTERS_MAX = 200
 _IDENTITIES_MAX = 10
-
-_KINDS: Mapping[Reason, ErrorKind] = {
-    Reason.SUBSCRIBER_UNKNOWN: ErrorKind.PERMISSION_DENIED,
-    Reason.IDENTITY_AMBIGUOUS: ErrorKind.UNAUTHENTICATED,
-    Reason.PURPOSE_MISSING: ErrorKind.INVALID_ARGUMENT,
-    Reason.PURPOSE_NOT_PERMITTED: ErrorKind.PERMISSION_DENIED,
-    Reason.REGION_NOT_PERMITTED: ErrorKind.PERMISSION_DENIED,
-    Reason.SUBJECT_UNKNOWN: ErrorKind.NOT_FOUND,
-    Reason.NAME_MALFORMED: ErrorKind.INVALID_ARGUMENT,
-    Reason.REQUEST_ID_MALFORMED: ErrorKind.INVALID_ARGUMENT,
-    Reason.REQUEST_ID_REUSED: ErrorKind.ABORTED,
-    Reason.INQUIRY_NOT_RECORDED: ErrorKind.UNAVAILABLE,
-    Reason.REVISION_UNKNOWN: ErrorKind.NOT_FOUND,
-}
-_MESSAGES: Mapping[Reason, str] = {
-    Reason.SUBSCRIBER_UNKNOWN: "the certificate names no subscriber with a contract today",
-    Reason.IDENTITY_AMBIGUOUS: "the certificate must carry exactly one URI SAN of the bureau's scheme",
-    Reason.PURPOSE_MISSING: "name a permitted purpose",
-    Reason.PURPOSE_NOT_PERMITTED: "the contract does not hold this purpose",
-    Reason.REGION_NOT_PERMITTED: "the contract does not cover the region in digits 3 to 8 of the code",
-    Reason.SUBJECT_UNKNOWN: "no report is held for this subject",
-    Reason.NAME_MALFORMED: "the resource name, the code in it or the case reference is malformed",
-    Reason.REQUEST_ID_MALFORMED: "request_id must be a UUID",
-    Reason.REQUEST_ID_REUSED: "this request_id was used with another request",
-    Reason.INQUIRY_NOT_RECORDED: "the inquiry could not be recorded, so nothing is served; try again with the same request_id",
-    Reason.REVISION_UNKNOWN: "the subject has no such revision",
-}
 
 
 class Inquiries:
@@ -72,6 +47,7 @@ class Inquiries:
         clock: Clock,
         ids: Ids,
         directory: SubscriberDirectory,
+        revocations: Revocations,
         freshness: Callable[[Transaction], datetime | None],
         stale_after_s: float,
     ) -> None:
@@ -79,6 +55,7 @@ class Inquiries:
         self._clock = clock
         self._ids = ids
         self._directory = directory
+        self._revocations = revocations
         self._freshness = freshness
         self._stale_after = timedelta(seconds=stale_after_s)
 
@@ -109,7 +86,13 @@ class Inquiries:
     def _answer(self, peer: Peer, call: Call, look_up: Callable[[Transaction, Question], _T | Reason]) -> tuple[_T, Answer]:
         # Step 1: judge by certificate, directory and the call alone. (crash: nothing has happened)
         now = self._clock.now()
-        verdict = judge(uris=peer.uris, directory=self._directory.current, call=call, today=now.astimezone(_ZONE).date())
+        verdict = judge(
+            uris=peer.uris,
+            certificate_fault=self._certificate_fault(peer, now),
+            directory=self._directory.current,
+            call=call,
+            today=now.astimezone(_ZONE).date(),
+        )
         # Step 2: make the inquiry durable, denials too. (crash before the commit: nothing has left; after: the record stands without
         #         an outcome, which counts as answered)
         inquiry_id, reason = self._record(peer, call, verdict, now)
@@ -119,10 +102,21 @@ class Inquiries:
         # Step 3: look up, and record what is about to be told. (crash: as after step 2)
         found, answer = self._look_up(inquiry_id, verdict.question, look_up)
         if isinstance(found, Reason):
-            raise self._refusal(call, verdict, found, inquiry_id)
+            # "Unknown" is only as true as the copy is fresh, so this refusal says how fresh it is, as an answer does.
+            raise self._refusal(call, verdict, found, inquiry_id, freshness_metadata(fresh_as_of=answer.fresh_as_of, stale=answer.stale))
         # Step 4: answer.
         self._tell(call, verdict, "SERVED", inquiry_id)
         return found, answer
+
+    def _certificate_fault(self, peer: Peer, now: datetime) -> Reason | None:
+        if peer.certificate is None:
+            return None  # it names nobody, so there is no identity to judge by
+        return certificate_fault(
+            not_after=peer.certificate.not_valid_after_utc,
+            now=now,
+            revocation=self._revocations.state_of(peer.certificate),
+            must_be_known=self._revocations.must_be_known,
+        )
 
     def _record(self, peer: Peer, call: Call, verdict: Verdict, now: datetime) -> tuple[UUID, Reason | None]:
         """Record the inquiry and return its id with the reason to refuse it, if any. Fails closed."""
@@ -134,7 +128,7 @@ class Inquiries:
                 "inquiry not recorded: %s", type(error).__name__, extra={"event": "inquiry-not-recorded", "method": call.method.value}
             )
             metrics.INQUIRIES.add(1, {"method": call.method.value, "outcome": Reason.INQUIRY_NOT_RECORDED.value})
-            raise _refused(Reason.INQUIRY_NOT_RECORDED) from error
+            raise refused(Reason.INQUIRY_NOT_RECORDED) from error
         finally:
             metrics.INQUIRY_RECORD_DURATION.record(time.monotonic() - started)
 
@@ -180,18 +174,20 @@ class Inquiries:
                     )
         except (DBAPIError, PoolTimeoutError) as error:
             _log.error("outcome not recorded: %s", type(error).__name__, extra={"event": "outcome-not-recorded"})
-            raise _refused(Reason.INQUIRY_NOT_RECORDED, {"inquiry_id": str(inquiry_id)}) from error
-        stale = fresh_as_of is None or now - fresh_as_of > self._stale_after
+            raise refused(Reason.INQUIRY_NOT_RECORDED, {"inquiry_id": str(inquiry_id)}) from error
+        stale = is_stale(fresh_as_of, now=now, stale_after=self._stale_after)
         if fresh_as_of is not None:
             metrics.FRESHNESS_LAG.set(max(0.0, (now - fresh_as_of).total_seconds()))
         return found, Answer(inquiry_id=inquiry_id, subject_code=question.subject_code, fresh_as_of=fresh_as_of, stale=stale)
 
-    def _refusal(self, call: Call, verdict: Verdict, reason: Reason, inquiry_id: UUID) -> Refused:
+    def _refusal(
+        self, call: Call, verdict: Verdict, reason: Reason, inquiry_id: UUID, freshness: Mapping[str, str] = MappingProxyType({})
+    ) -> Refused:
         self._tell(call, verdict, reason.value, inquiry_id)
-        metadata = {"inquiry_id": str(inquiry_id)}
+        metadata = {"inquiry_id": str(inquiry_id), **freshness}
         if verdict.field is not None:
             metadata["field"] = verdict.field
-        return _refused(reason, metadata)
+        return refused(reason, metadata)
 
     def _tell(self, call: Call, verdict: Verdict, outcome: str, inquiry_id: UUID) -> None:
         metrics.INQUIRIES.add(1, {"method": call.method.value, "outcome": outcome})
@@ -202,7 +198,7 @@ class Inquiries:
                 "method": call.method.value,
                 "outcome": outcome,
                 "subscriber_code": verdict.subscriber.code if verdict.subscriber else None,
-                "subject_code": _masked(verdict.question.subject_code) if verdict.question else None,
+                "subject_code": masked(verdict.question.subject_code) if verdict.question else None,
                 "inquiry_id": str(inquiry_id),
             },
         )
@@ -215,31 +211,18 @@ def _inquiry(inquiry_id: UUID, peer: Peer, call: Call, verdict: Verdict, now: da
         inquiry_id=inquiry_id,
         received_at=now.astimezone(UTC),
         subscriber_code=verdict.subscriber.code if verdict.subscriber else None,
-        identities=tuple(_clean(uri) for uri in peer.uris[:_IDENTITIES_MAX]),
+        identities=tuple(clean(uri) for uri in peer.uris[:_IDENTITIES_MAX]),
         certificate_sha256=peer.certificate_sha256,
-        peer=_clean(peer.address),
+        peer=clean(peer.address),
         method=call.method,
-        name=_clean(call.name),
+        name=clean(call.name),
         subject_code=question.subject_code if question else None,
         revision_number=question.revision_number if question else None,
         purpose=call.purpose.value if call.purpose else None,
-        request_id=str(question.request_id) if question else _clean(call.request_id),
+        request_id=str(question.request_id) if question else clean(call.request_id),
         request_sha256=call.sha256,
-        case_reference=_clean(call.case_reference),
+        case_reference=clean(call.case_reference),
         decision=Decision.PERMITTED if reason is None else Decision.DENIED,
         reason=reason,
         claims_request_id=question is not None and not reused,
     )
-
-
-def _clean(text: str) -> str:
-    """Cut a text from outside and take out what a log or a database must not hold (NUL, control characters)."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:_TEXT_CHARACTERS_MAX])
-
-
-def _refused(reason: Reason, metadata: Mapping[str, str] | None = None) -> Refused:
-    return Refused(_KINDS[reason], reason.value, _MESSAGES[reason], metadata)
-
-
-def _masked(subject_code: str) -> str:
-    return "*" * (len(subject_code) - 4) + subject_code[-4:]

@@ -20,10 +20,25 @@ TLS_RELOAD_FAILED = Counter(
 DIRECTORY_RELOAD_FAILED = Counter(
     "gateway.directory_reload_failed", "{reload}", "Changed subscriber files that are of no use.", "The old one holds: read the log."
 )
-EVENTS_REFUSED = Counter(
-    "gateway.events_refused", "{event}", "Revisions that could not be taken.", "Above zero: look into refused_event; banks miss a revision."
+REVOCATION_RELOAD_FAILED = Counter(
+    "gateway.revocation_reload_failed", "{reload}", "Changed revocation lists that are of no use.", "The old ones hold: read the log."
+)
+REVOCATION_NEXT_UPDATE = Gauge(
+    "gateway.revocation_next_update",
+    "s",
+    "When the first revocation list in use runs out, in seconds since 1970.",
+    "Less than a day ahead: fetch a new one; once past it production refuses every bank.",
 )
 INQUIRIES = Counter("gateway.inquiries", "{inquiry}", "Inquiries by method and outcome.", "INQUIRY_NOT_RECORDED: the database is away.")
+PORTAL_INQUIRIES = Counter(
+    "gateway.portal_inquiries",
+    "{inquiry}",
+    "Calls on the portal by method and outcome, those without a good token included.",
+    "TOKEN_INVALID rising: the identity provider has changed its keys, or somebody tries; see the log.",
+)
+TOKEN_KEYS_RELOAD_FAILED = Counter(
+    "gateway.token_keys_reload_failed", "{reload}", "Changed token keys that are of no use.", "The old ones hold: read the log."
+)
 INQUIRY_RECORD_DURATION = Histogram(
     "gateway.inquiry_record.duration", "s", "Time until an inquiry is durable.", "Above 50 ms: look at the disk under PostgreSQL."
 )

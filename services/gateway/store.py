@@ -9,12 +9,13 @@ from uuid import UUID
 from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from services.common.consumer import Record
+from services.common import refused_events
 from services.common.database import Transaction
+from services.gateway.domain.caller import Caller
 from services.gateway.domain.inquiry import Decision, Method, Reason, RecordedInquiry
-from services.gateway.tables import CREDIT_GRADE, INQUIRY, INQUIRY_OUTCOME, REFUSED_EVENT, REPORT_REVISION
+from services.gateway.domain.listing import ListedRevision
+from services.gateway.tables import CREDIT_GRADE, INQUIRY, INQUIRY_OUTCOME, PORTAL_INQUIRY, REPORT_REVISION
 
-_REFUSED_VALUE_BYTES_MAX = 64 * 1024
 _GRADE, _REVISION = CREDIT_GRADE.c, REPORT_REVISION.c
 _MOVED = ("subject_code", "revision_number", "content_sha256", "issued_at", "assessment")
 
@@ -31,6 +32,8 @@ class IssuedRevision:
     key_id: str
     issued_at: datetime
     assessment: bytes
+    # The contract's number of the grade; None: not rated.
+    final_grade: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,21 @@ class NewInquiry:
     claims_request_id: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class PortalInquiry:
+    """A call on the portal to be recorded, with what is about to be told: SERVED or the reason of refusal."""
+
+    inquiry_id: UUID
+    received_at: datetime
+    caller: Caller
+    peer: str
+    method: str
+    parent: str
+    subject_code: str | None
+    outcome: str
+    revision_numbers: tuple[int, ...]
+
+
 # -- the copy of what was issued ------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +115,7 @@ def add_revisions(transaction: Transaction, revisions: Sequence[IssuedRevision])
                     "content_sha256": one.content_sha256,
                     "key_id": one.key_id,
                     "issued_at": one.issued_at,
+                    "final_grade": one.final_grade,
                 }
                 for one in ordered
             ],
@@ -141,24 +160,6 @@ def move_grades(transaction: Transaction, revisions: Iterable[IssuedRevision]) -
     )
 
 
-def add_refused(transaction: Transaction, refusals: Iterable[tuple[Record, str]]) -> None:
-    """Keep events that could not be taken, the first 64 KiB of each; one that was kept before stays as it is."""
-    rows = [
-        {
-            "topic_id": record.topic_id,
-            "partition": record.partition,
-            "offset": record.offset,
-            "topic": record.topic,
-            "reason": reason[:500],
-            "value": (record.value or b"")[:_REFUSED_VALUE_BYTES_MAX],
-            "value_bytes": len(record.value or b""),
-        }
-        for record, reason in refusals
-    ]
-    if rows:
-        transaction.execute(insert(REFUSED_EVENT).on_conflict_do_nothing(), rows)
-
-
 # -- answers ------------------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +191,17 @@ def served_report(transaction: Transaction, *, subject_code: str, revision_numbe
         )
     ).one_or_none()
     return None if row is None else ServedReport(**row._mapping)
+
+
+def revisions_below(transaction: Transaction, *, subject_code: str, below: int | None, limit: int) -> list[ListedRevision]:
+    """Return the newest revisions of the subject that last bore this code, those below a number or of all."""
+    wanted = select(
+        _REVISION.revision_number, _REVISION.content_sha256, _REVISION.key_id, _REVISION.issued_at, _REVISION.final_grade
+    ).where(_REVISION.subject_id == _bearer(subject_code))
+    if below is not None:
+        wanted = wanted.where(_REVISION.revision_number < below)
+    rows = transaction.execute(wanted.order_by(_REVISION.revision_number.desc()).limit(limit))
+    return [ListedRevision(**row._mapping) for row in rows]
 
 
 def is_known(transaction: Transaction, *, subject_code: str) -> bool:
@@ -289,6 +301,40 @@ def add_outcome(
     )
 
 
+def add_portal_inquiry(transaction: Transaction, inquiry: PortalInquiry) -> None:
+    """Record a call on the portal together with what is about to be told."""
+    caller = inquiry.caller
+    transaction.execute(
+        insert(PORTAL_INQUIRY),
+        {
+            "inquiry_id": inquiry.inquiry_id,
+            "received_at": inquiry.received_at,
+            "caller": caller.name,
+            "role": caller.role.value,
+            "caller_subject_code": caller.subject_code,
+            "token_id": caller.token_id,
+            "peer": inquiry.peer,
+            "method": inquiry.method,
+            "parent": inquiry.parent,
+            "subject_code": inquiry.subject_code,
+            "outcome": inquiry.outcome,
+            "revision_numbers": list(inquiry.revision_numbers),
+        },
+    )
+
+
+def portal_inquiries_after(transaction: Transaction, *, after: tuple[datetime, UUID], before: datetime, limit: int) -> list[dict[str, Any]]:
+    """Return recorded calls on the portal in the order of time, for the supervisor's export."""
+    columns = PORTAL_INQUIRY.c
+    rows = transaction.execute(
+        select(PORTAL_INQUIRY)
+        .where(tuple_(columns.received_at, columns.inquiry_id) > tuple_(*after), columns.received_at < before)
+        .order_by(columns.received_at, columns.inquiry_id)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in rows]
+
+
 def commit_without_waiting(transaction: Transaction) -> None:
     """Let this transaction's commit return before it is on disk.
 
@@ -329,8 +375,14 @@ def inquiries_after(transaction: Transaction, *, after: tuple[datetime, UUID], b
 
 def counts(transaction: Transaction) -> dict[str, int]:
     """Count what is in the tables, for `summary`."""
-    tables = {"subjects": CREDIT_GRADE, "revisions": REPORT_REVISION, "refused_events": REFUSED_EVENT, "inquiry_outcomes": INQUIRY_OUTCOME}
+    tables = {
+        "subjects": CREDIT_GRADE,
+        "revisions": REPORT_REVISION,
+        "inquiry_outcomes": INQUIRY_OUTCOME,
+        "portal_inquiries": PORTAL_INQUIRY,
+    }
     found = {name: transaction.execute(select(func.count()).select_from(table)).scalar_one() for name, table in tables.items()}
     by_decision = select(INQUIRY.c.decision, func.count().label("inquiries")).group_by(INQUIRY.c.decision)
     decisions = {row.decision: row.inquiries for row in transaction.execute(by_decision)}
+    found["refused_events"] = refused_events.count(transaction)
     return {**found, **{f"inquiries_{one.value.lower()}": decisions.get(one.value, 0) for one in Decision}}

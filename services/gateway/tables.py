@@ -15,6 +15,7 @@ REPORT_REVISION = Table(
     Column("content_sha256", Text, nullable=False),
     Column("key_id", Text, nullable=False),
     Column("issued_at", DateTime(timezone=True), nullable=False),
+    Column("final_grade", Integer),
 )
 
 # The newest assessment of each subject: what a grade is answered from.
@@ -27,20 +28,6 @@ CREDIT_GRADE = Table(
     Column("content_sha256", Text, nullable=False),
     Column("issued_at", DateTime(timezone=True), nullable=False),
     Column("assessment", LargeBinary, nullable=False),
-)
-
-# Events that could not be read, with the first bytes of each; the stream went on without them.
-REFUSED_EVENT = Table(
-    "refused_event",
-    METADATA,
-    Column("topic_id", Uuid, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("offset", BigInteger, primary_key=True),
-    Column("topic", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("value", LargeBinary),
-    Column("value_bytes", Integer, nullable=False),
-    Column("refused_at", DateTime(timezone=True), nullable=False),
 )
 
 # Who asked about whom, when, for what, and whether it was permitted (征信业管理条例 Art. 22). Only ever added to.
@@ -77,4 +64,22 @@ INQUIRY_OUTCOME = Table(
     Column("reason", Text),
     Column("revision_number", BigInteger),
     Column("content_sha256", Text),
+)
+
+# Who of the enterprises, reviewers and the supervisor asked what, and what was told. Only ever added to.
+PORTAL_INQUIRY = Table(
+    "portal_inquiry",
+    METADATA,
+    Column("inquiry_id", Uuid, primary_key=True),
+    Column("received_at", DateTime(timezone=True), nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("caller_subject_code", Text),
+    Column("token_id", Text),
+    Column("peer", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("subject_code", Text),
+    Column("outcome", Text, nullable=False),
+    Column("revision_numbers", ARRAY(BigInteger), nullable=False),
 )

@@ -6,6 +6,7 @@ and the end of the certificate in use is a metric.
 
 import logging
 import threading
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import serialization
 
 from services.common.clock import Clock
 from services.gateway import metrics
+from services.gateway.files import WatchedFiles
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +26,20 @@ class TlsError(Exception):
     """The files make no usable server identity; the text says why."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Identity:
+    """The server's chain and key, and the authorities that certify subscribers, all PEM."""
+
+    chain: bytes
+    key: bytes = field(repr=False)
+    authorities: bytes
+
+    def configuration(self, *, clients: bool) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration([(self.key, self.chain)], root_certificates=self.authorities if clients else None)
+
+
 class ServerTls:
-    """The server's side of mTLS. gRPC asks `_changed` at every handshake, whoever polls calls `reload_if_changed`."""
+    """The server's side of TLS, for each listener. gRPC asks at every handshake, whoever polls calls `reload_if_changed`."""
 
     def __init__(self, *, certificate_file: Path, key_file: Path, client_ca_file: Path, clock: Clock) -> None:
         """Read the files. Raises `TlsError` when they cannot be used."""
@@ -34,24 +48,32 @@ class ServerTls:
         self._client_ca_file = client_ca_file
         self._clock = clock
         self._lock = threading.Lock()
-        self._seen = self._fingerprint()
-        self._pending: grpc.ServerCertificateConfiguration | None = None
-        self._initial = self._load()
+        self._files = WatchedFiles(certificate_file, key_file, client_ca_file)
+        self._current = self._load()
 
-    def credentials(self) -> grpc.ServerCredentials:
-        """Return credentials that demand a client certificate and follow the files."""
-        changed: Any = self._changed  # may return None, which the type stubs do not know
-        return grpc.dynamic_ssl_server_credentials(self._initial, changed, require_client_authentication=True)
+    def credentials(self, *, clients: bool = True) -> grpc.ServerCredentials:
+        """Return credentials that follow the files; with `clients` they demand a client certificate, without they ask for none."""
+        taken = self._current
+
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            """Give gRPC the configuration to change to, or None to go on as before. Called at every handshake, so only hands over."""
+            nonlocal taken
+            with self._lock:
+                if taken is self._current:
+                    return None
+                taken = self._current
+            return taken.configuration(clients=clients)
+
+        untyped: Any = changed  # may return None, which the type stubs do not know
+        return grpc.dynamic_ssl_server_credentials(taken.configuration(clients=clients), untyped, require_client_authentication=clients)
 
     def reload_if_changed(self) -> bool:
         """Read the files again if one is not as it was; return whether the next handshake uses another certificate."""
         with self._lock:
-            found = self._fingerprint()
-            if found == self._seen:
+            if not self._files.changed():
                 return False
-            self._seen = found
             try:
-                self._pending = self._load()
+                self._current = self._load()
             except TlsError as error:
                 metrics.TLS_RELOAD_FAILED.add(1)
                 _log.error("the changed certificate files are not used: %s", error, extra={"event": "tls-refused"})
@@ -59,13 +81,7 @@ class ServerTls:
         _log.info("certificate files read again", extra={"event": "tls-read"})
         return True
 
-    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Give gRPC the configuration to change to, or None to go on as before. Called at every handshake, so only hands over."""
-        with self._lock:
-            pending, self._pending = self._pending, None
-        return pending
-
-    def _load(self) -> grpc.ServerCertificateConfiguration:
+    def _load(self) -> _Identity:
         try:
             chain, key, authorities = (path.read_bytes() for path in (self._certificate_file, self._key_file, self._client_ca_file))
         except OSError as error:
@@ -85,24 +101,13 @@ class ServerTls:
             "server certificate",
             extra={"event": "tls-certificate", "not_after": _text(certificate.not_valid_after_utc), "authorities": authority_count},
         )
-        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
-
-    def _fingerprint(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_fingerprint(path) for path in (self._certificate_file, self._key_file, self._client_ca_file))
+        return _Identity(chain=chain, key=key, authorities=authorities)
 
 
 def _public(key: object) -> bytes:
     assert hasattr(key, "public_bytes")
     found: bytes = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return found
-
-
-def _fingerprint(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _text(instant: datetime) -> str:

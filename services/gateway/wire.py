@@ -4,15 +4,19 @@ import base64
 import binascii
 import hashlib
 from datetime import UTC, datetime
+from typing import cast
 from uuid import UUID
 
 from carbonbureau.bureau.v1 import inquiry_service_pb2 as pb
+from carbonbureau.bureau.v1 import subject_service_pb2 as subject_pb
+from carbonbureau.common.v1 import grade_pb2
 from carbonbureau.reports.v1 import report_pb2
 from carbonbureau.scoring.v1 import assessment_pb2
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.gateway.domain.inquiry import Answer, Call, Method
+from services.gateway.domain.listing import ListCall, Listing
 from services.gateway.domain.subject_code import is_subject_code
 from services.gateway.domain.subscriber import PermittedPurpose
 from services.gateway.store import IssuedRevision, ServedGrade, ServedReport
@@ -71,6 +75,7 @@ def issued_revision(value: bytes | None) -> IssuedRevision:
         key_id=message.key_id,
         issued_at=issued_at,
         assessment=message.assessment.SerializeToString(deterministic=True),
+        final_grade=message.assessment.rated.final_grade if message.assessment.WhichOneof("outcome") == "rated" else None,
     )
 
 
@@ -127,6 +132,31 @@ def credit_report(report: ServedReport, answer: Answer) -> pb.CreditReport:
     )
     if answer.fresh_as_of is not None:
         written.fresh_as_of_time.CopyFrom(_timestamp(answer.fresh_as_of))
+    return written
+
+
+def list_call(message: subject_pb.ListReportRevisionsRequest) -> ListCall:
+    """Read a request of ListReportRevisions."""
+    return ListCall(parent=message.parent, page_size=message.page_size, page_token=message.page_token)
+
+
+def report_revisions(listing: Listing) -> subject_pb.ListReportRevisionsResponse:
+    """Write the answer of ListReportRevisions."""
+    written = subject_pb.ListReportRevisionsResponse(
+        next_page_token=listing.next_page_token, stale=listing.stale, inquiry_id=str(listing.inquiry_id)
+    )
+    for one in listing.revisions:
+        written.report_revisions.add(
+            name=f"subjects/{listing.subject_code}/creditReport/revisions/{one.revision_number}",
+            revision_number=one.revision_number,
+            issued_time=_timestamp(one.issued_at),
+            content_sha256=one.content_sha256,
+            key_id=one.key_id,
+            rating_state=pb.RATING_STATE_NOT_RATED if one.final_grade is None else pb.RATING_STATE_RATED,
+            final_grade=grade_pb2.GRADE_UNSPECIFIED if one.final_grade is None else cast("grade_pb2.Grade", one.final_grade),
+        )
+    if listing.fresh_as_of is not None:
+        written.fresh_as_of_time.CopyFrom(_timestamp(listing.fresh_as_of))
     return written
 
 

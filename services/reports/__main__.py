@@ -25,6 +25,7 @@ from services.reports.consumer import SIGNING_QUEUE, AssessmentConsumer
 from services.reports.domain.report import Issuer, KeyProfile
 from services.reports.issuance import Issuance
 from services.reports.published_keys import PublishedKeysError
+from services.reports.reproduce import reproduce
 from services.reports.settings import ReportsSettings
 from services.reports.signing import SigningKeyError
 from services.reports.verify import Outcome, verify
@@ -59,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the schema to the newest revision").set_defaults(command=_migrate)
     commands.add_parser("summary", help="print what is in the tables as one JSON object").set_defaults(command=_summary)
     commands.add_parser("fsck", help="derive everything stored again; exit 1 on a fault").set_defaults(command=_fsck)
+
+    reproduction = commands.add_parser("reproduce", help="compose stored revisions again from their pins; exit 1 on any other byte")
+    reproduction.add_argument("--subject", metavar="CODE", help="of this unified social credit code only")
+    reproduction.add_argument("--revision", metavar="N", type=int, help="of this number only")
+    reproduction.set_defaults(command=_reproduce)
 
     keys = commands.add_parser("keys", help="signing keys").add_subparsers(required=True, metavar="COMMAND")
     create = keys.add_parser("create", help="make a signing key and publish its public part; does nothing when both are there")
@@ -163,6 +169,24 @@ def _fsck(_: argparse.Namespace) -> int:
         )
     )
     return 1 if findings.faults else 0
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    database = Database(load(ReportsSettings, service=SERVICE).postgres, SystemClock())
+    revisions = differences = 0
+    try:
+        for one in reproduce(database, subject_code=arguments.subject, number=arguments.revision):
+            revisions += 1
+            if one.difference is not None:
+                differences += 1
+                print(f"DIFFERENT subject {one.subject_id} revision {one.number}: {one.difference}", file=sys.stderr)
+    finally:
+        database.dispose()
+    print(json.dumps({"service": SERVICE, "revisions": revisions, "different": differences}))
+    asked = arguments.subject is not None or arguments.revision is not None
+    if asked and not revisions:
+        print(f"{SERVICE}: no such revision", file=sys.stderr)
+    return 1 if differences or (asked and not revisions) else 0
 
 
 def _keys_create(arguments: argparse.Namespace) -> int:

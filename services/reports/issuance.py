@@ -14,6 +14,7 @@ from services.common import outbox, telemetry, work_queue
 from services.common.clock import Clock
 from services.common.crash import crash_point
 from services.common.database import Database, Transaction
+from services.common.identifiers import masked
 from services.common.work_queue import Claim, StaleClaim
 from services.reports import metrics, store, wire
 from services.reports.consumer import SIGNING_PRIORITY, SIGNING_QUEUE
@@ -125,7 +126,7 @@ class Issuance:
         # The trace of the assessment goes on to the bank, though signing happened in a loop of its own.
         cause = telemetry.context_of(prepared.traceparent)
         with telemetry.span("issue report", parent=cause):
-            event = wire.report_revised(issued, assessment=prepared.assessment, causation_id=prepared.causation_id, province=self._province)
+            event = wire.report_revised(issued, assessment_made=prepared.assessment_made, province=self._province)
             outbox.add(transaction, event)
         if another_waits:
             # Marked before the ticket ends: `finish` then gives it back at once instead of removing it.
@@ -137,7 +138,7 @@ class Issuance:
         _log.error(
             "revision not issued: %s",
             why,
-            extra={"event": "signature-refused", "subject_code": _masked(prepared.subject_code), "revision_number": prepared.number},
+            extra={"event": "signature-refused", "subject_code": masked(prepared.subject_code), "revision_number": prepared.number},
         )
         try:
             with self._database.transaction("issuance.give_back") as transaction:
@@ -152,13 +153,9 @@ def _told(revision: IssuedRevision) -> None:
         "report issued",
         extra={
             "event": "report-issued",
-            "subject_code": _masked(revision.subject_code),
+            "subject_code": masked(revision.subject_code),
             "revision_number": revision.number,
             "content_sha256": revision.content_sha256,
             "key_id": revision.key_id,
         },
     )
-
-
-def _masked(subject_code: str) -> str:
-    return "*" * (len(subject_code) - 4) + subject_code[-4:]

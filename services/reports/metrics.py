@@ -2,12 +2,6 @@
 
 from services.common.metrics import Counter, Gauge
 
-EVENTS_REFUSED = Counter(
-    "reports.events_refused",
-    "{event}",
-    "Assessments that could not be read.",
-    "Above zero: look into refused_event.",
-)
 REVISIONS_COMPOSED = Counter("reports.revisions_composed", "{revision}", "New revisions stored.", "Compare with reports.revisions_issued.")
 ASSESSMENTS_UNCHANGED = Counter(
     "reports.assessments_unchanged",

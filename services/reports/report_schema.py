@@ -199,6 +199,7 @@ _FINDING = _Members(
         "finding_id": _uuid,
         "rule_id": _text,
         "severity": _one_of("NOTICE", "WARNING", "SEVERE"),
+        "state": _one_of("PROVISIONAL", "FINAL"),
         "period": _or_null(_PERIOD),
         "message": _text,
     }

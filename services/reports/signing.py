@@ -26,6 +26,12 @@ TYPE = "carbonbureau-report+jws"
 VALID_DAYS = 400
 
 
+# A SHA-256 in base64url. With it header and signature have one length whatever the key.
+KEY_ID_CHARACTERS = 43
+_HEADER_BYTES = len(f'{{"alg":"{ALGORITHM}","kid":"{KEY_ID_CHARACTERS * "k"}","typ":"{TYPE}"}}')
+_SIGNATURE_BYTES = 64
+
+
 class SigningKeyError(Exception):
     """The signing key cannot be used; the text says why and what to do."""
 
@@ -48,6 +54,12 @@ class Signer:
             warnings.simplefilter("ignore", SecurityWarning)  # the name of the algorithm, see above
             signed = jws.serialize_compact(header, content, self._key, algorithms=[ALGORITHM])
         return signed.encode("ascii")
+
+
+def signed_bytes(content_bytes: int) -> int:
+    """Return how many bytes a signed report has whose content has this many, before it is signed."""
+    # Three parts in base64url without padding, and two dots.
+    return sum(-(-part * 4 // 3) for part in (_HEADER_BYTES, content_bytes, _SIGNATURE_BYTES)) + 2
 
 
 def load(*, key_file: Path, published_file: Path, production: bool) -> Signer:

@@ -8,12 +8,10 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.common.consumer import Record
+from services.common import refused_events
 from services.common.database import Transaction
 from services.reports.domain.revision import Head, IssuedRevision, State
-from services.reports.tables import REFUSED_EVENT, REPORT_REVISION, SUBJECT
-
-_REFUSED_VALUE_BYTES_MAX = 64 * 1024
+from services.reports.tables import REPORT_REVISION, SUBJECT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +24,7 @@ class NewRevision:
     state: State
     assessment_id: UUID
     assessment_number: int
-    causation_id: UUID
-    assessment: bytes
+    assessment_made: bytes
     content: bytes
     content_sha256: str
     fingerprint: str
@@ -46,20 +43,20 @@ class PreparedRevision:
     content: bytes
     content_sha256: str
     composed_at: datetime
-    assessment: bytes
-    causation_id: UUID
+    assessment_made: bytes
     traceparent: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRevision:
-    """A revision with everything that can be derived again from its bytes."""
+    """A revision with everything that can be derived again from its bytes, and the event that it was composed from."""
 
     subject_id: UUID
     number: int
     subject_code: str
     state: State
     assessment_id: UUID
+    assessment_made: bytes
     content: bytes
     content_sha256: str
     fingerprint: str
@@ -118,8 +115,7 @@ def add_revisions(transaction: Transaction, revisions: Sequence[NewRevision]) ->
                 "state": one.state.value,
                 "assessment_id": one.assessment_id,
                 "assessment_number": one.assessment_number,
-                "causation_id": one.causation_id,
-                "assessment": one.assessment,
+                "assessment_made": one.assessment_made,
                 "content": one.content,
                 "content_sha256": one.content_sha256,
                 "fingerprint": one.fingerprint,
@@ -153,8 +149,7 @@ def prepared_revisions(transaction: Transaction, subject_ids: Iterable[UUID]) ->
             columns.content,
             columns.content_sha256,
             columns.composed_at,
-            columns.assessment,
-            columns.causation_id,
+            columns.assessment_made,
             columns.traceparent,
         ).where(columns.subject_id.in_(ordered), columns.state == State.PREPARED.value)
     )
@@ -166,8 +161,7 @@ def prepared_revisions(transaction: Transaction, subject_ids: Iterable[UUID]) ->
             content=row.content,
             content_sha256=row.content_sha256,
             composed_at=row.composed_at,
-            assessment=row.assessment,
-            causation_id=row.causation_id,
+            assessment_made=row.assessment_made,
             traceparent=row.traceparent,
         )
         for row in rows
@@ -204,30 +198,27 @@ def issue(transaction: Transaction, revision: IssuedRevision) -> bool:
     return promoted.rowcount == 1
 
 
-def add_refused(transaction: Transaction, refusals: Iterable[tuple[Record, str]]) -> None:
-    """Keep events that could not be read, the first 64 KiB of each; one that was kept before stays as it is."""
-    rows = [
-        {
-            "topic_id": record.topic_id,
-            "partition": record.partition,
-            "offset": record.offset,
-            "topic": record.topic,
-            "reason": reason[:500],
-            "value": (record.value or b"")[:_REFUSED_VALUE_BYTES_MAX],
-            "value_bytes": len(record.value or b""),
-        }
-        for record, reason in refusals
-    ]
-    if rows:
-        transaction.execute(insert(REFUSED_EVENT).on_conflict_do_nothing(), rows)
+def revisions_after(
+    transaction: Transaction,
+    *,
+    subject_id: UUID | None,
+    number: int,
+    limit: int,
+    only_code: str | None = None,
+    only_number: int | None = None,
+) -> list[StoredRevision]:
+    """Return the next revisions in the order of subject and number, so that all can be walked in short transactions.
 
-
-def revisions_after(transaction: Transaction, *, subject_id: UUID | None, number: int, limit: int) -> list[StoredRevision]:
-    """Return the next revisions in the order of subject and number, so that all can be walked in short transactions."""
+    With `only_code` or `only_number` those of this subject code or revision number alone.
+    """
     columns = REPORT_REVISION.c
     question = select(REPORT_REVISION).order_by(columns.subject_id, columns.revision_number).limit(limit)
     if subject_id is not None:
         question = question.where(tuple_(columns.subject_id, columns.revision_number) > tuple_(subject_id, number))
+    if only_code is not None:
+        question = question.where(columns.subject_code == only_code)
+    if only_number is not None:
+        question = question.where(columns.revision_number == only_number)
     return [
         StoredRevision(
             subject_id=row.subject_id,
@@ -235,6 +226,7 @@ def revisions_after(transaction: Transaction, *, subject_id: UUID | None, number
             subject_code=row.subject_code,
             state=State(row.state),
             assessment_id=row.assessment_id,
+            assessment_made=row.assessment_made,
             content=row.content,
             content_sha256=row.content_sha256,
             fingerprint=row.fingerprint,
@@ -277,7 +269,7 @@ def counts(transaction: Transaction) -> dict[str, int]:
     return {
         "subjects": chain_count(transaction),
         **{f"revisions_{state.value.lower()}": by_state.get(state.value, 0) for state in State},
-        "refused_events": transaction.execute(select(func.count()).select_from(REFUSED_EVENT)).scalar_one(),
+        "refused_events": refused_events.count(transaction),
     }
 
 

@@ -1,6 +1,6 @@
 """The tables of the reports schema as SQLAlchemy sees them; the migrations make them, a test holds the two together."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, MetaData, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, MetaData, Table, Text, Uuid
 
 METADATA = MetaData()
 
@@ -15,7 +15,8 @@ SUBJECT = Table(
     Column("issued_number", BigInteger, nullable=False),
 )
 
-# One revision with its exact bytes. A trigger fixes the content from the first moment and the whole row once it is ISSUED.
+# One revision with its exact bytes, and the event that it was composed from. A trigger fixes the content from the first moment and
+# the whole row once it is ISSUED.
 REPORT_REVISION = Table(
     "report_revision",
     METADATA,
@@ -25,8 +26,7 @@ REPORT_REVISION = Table(
     Column("state", Text, nullable=False),
     Column("assessment_id", Uuid, nullable=False),
     Column("assessment_number", BigInteger, nullable=False),
-    Column("causation_id", Uuid, nullable=False),
-    Column("assessment", LargeBinary, nullable=False),
+    Column("assessment_made", LargeBinary, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("content_sha256", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
@@ -36,18 +36,4 @@ REPORT_REVISION = Table(
     Column("signed_report", LargeBinary),
     Column("key_id", Text),
     Column("issued_at", DateTime(timezone=True)),
-)
-
-# Events that could not be read, with the first bytes of each; the stream went on without them.
-REFUSED_EVENT = Table(
-    "refused_event",
-    METADATA,
-    Column("topic_id", Uuid, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("offset", BigInteger, primary_key=True),
-    Column("topic", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("value", LargeBinary),
-    Column("value_bytes", Integer, nullable=False),
-    Column("refused_at", DateTime(timezone=True), nullable=False),
 )

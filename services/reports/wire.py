@@ -4,7 +4,7 @@ What cannot be read is refused as a whole with a reason; a report is never made 
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -32,6 +32,7 @@ from services.reports.domain.assessment import (
     ColourLabel,
     Dimension,
     DimensionScore,
+    FindingState,
     Grade,
     IndexValue,
     NotRated,
@@ -49,12 +50,23 @@ ASSESSMENT_MADE_TOPIC = "bureau.assessment-made.v1"
 REPORT_REVISED_TOPIC = "bureau.report-revised.v1"
 OBJECTION_CHANGED_TOPIC = "bureau.objection-changed.v1"
 
-_FIGURE_CHARACTERS_MAX = 64
+# What an event of the bureau weighs at most; by contract compressed, here before, as base64 hides from the compressor what repeats.
+EVENT_BYTES_MAX = 256 * 1024
+# Longest texts that are read, those of the intake (its form rules), and longest lists, so that a report of all of them fits an event.
+# They may grow and never shrink: what a report was composed from once is read again (`reproduce`).
+_CODE_CHARACTERS_MAX = 64
+_NAME_CHARACTERS_MAX = 1_000
+_MESSAGE_CHARACTERS_MAX = 1_000
+_REASON_CHARACTERS_MAX = 300
+_REASON_CODES_MAX = 4
+_NOT_RATED_REASONS_MAX = 8
+_INDICES_MAX = 8
 # Above it JSON readers round (RFC 8785, section 3.2.2.3).
 _COUNT_MAX = 2**53 - 1
 # GB 32100-2015, table 1.
 _SUBJECT_CODE_ALPHABET = frozenset("0123456789ABCDEFGHJKLMNPQRTUWXY")
 _E = TypeVar("_E", bound=Enum)
+_T = TypeVar("_T")
 
 
 class UnreadableEventError(ValueError):
@@ -65,11 +77,11 @@ class UnreadableEventError(ValueError):
         self.reason = reason
 
 
-def assessed_subject(value: bytes | None) -> tuple[AssessedSubject, bytes]:
-    """Read an AssessmentMade; the bytes are those of its Assessment, which ReportRevised hands on.
+def assessed_subject(value: bytes | None) -> AssessedSubject:
+    """Read an AssessmentMade.
 
     Raises:
-        UnreadableEventError: the bytes are no AssessmentMade, or a part that a report needs is missing or malformed.
+        UnreadableEventError: the bytes are no AssessmentMade, or a part that a report needs is missing, malformed or without bound.
     """
     if not value:
         raise UnreadableEventError("no value")
@@ -78,7 +90,7 @@ def assessed_subject(value: bytes | None) -> tuple[AssessedSubject, bytes]:
     except DecodeError as error:
         raise UnreadableEventError("not a protobuf AssessmentMade") from error
     try:
-        return _assessed_subject(message), message.assessment.SerializeToString(deterministic=True)
+        return _assessed_subject(message)
     except (ValueError, OverflowError) as error:
         raise UnreadableEventError(str(error)) from error
 
@@ -98,19 +110,37 @@ def content_sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def report_revised(revision: IssuedRevision, *, assessment: bytes, causation_id: UUID, province: str) -> OutgoingEvent:
+def report_revised(revision: IssuedRevision, *, assessment_made: bytes, province: str) -> OutgoingEvent:
     """Make the event that tells of an issued revision. Its id is derived, so that the revision is told once."""
+    message = _report_revised(revision, assessment_made=assessment_made, province=province)
+    return OutgoingEvent(
+        topic=REPORT_REVISED_TOPIC,
+        key=str(revision.subject_id).encode("ascii"),
+        value=message.SerializeToString(deterministic=True),
+        event_id=UUID(message.envelope.event_id),
+        event_type=message.envelope.event_type,
+        subject=str(revision.subject_id),
+    )
+
+
+def event_bytes(revision: IssuedRevision, *, assessment_made: bytes, province: str) -> int:
+    """Return how many bytes the event of this revision has; unlike `report_revised` it bears one of any size."""
+    return _report_revised(revision, assessment_made=assessment_made, province=province).ByteSize()
+
+
+def _report_revised(revision: IssuedRevision, *, assessment_made: bytes, province: str) -> report_pb2.ReportRevised:
+    made = assessment_pb2.AssessmentMade.FromString(assessment_made)
     event_id = derived_id(
         "report-revised", subject_id=revision.subject_id, revision_number=revision.number, content_sha256=revision.content_sha256
     )
-    event = report_pb2.ReportRevised(
+    return report_pb2.ReportRevised(
         envelope=envelope_pb2.Envelope(
             event_id=str(event_id),
             event_type=report_pb2.ReportRevised.DESCRIPTOR.full_name,
             schema_version=1,
             subject_id=str(revision.subject_id),
             subject_revision=revision.number,
-            causation_ids=[str(causation_id)],
+            causation_ids=[made.envelope.event_id],
             known_time=_timestamp(revision.issued_at),
             province=province,
         ),
@@ -120,16 +150,8 @@ def report_revised(revision: IssuedRevision, *, assessment: bytes, causation_id:
         content_sha256=revision.content_sha256,
         key_id=revision.key_id,
         issued_time=_timestamp(revision.issued_at),
-        assessment=assessment_pb2.Assessment.FromString(assessment),
+        assessment=made.assessment,
         inclusion_state=report_pb2.INCLUSION_STATE_PENDING,
-    )
-    return OutgoingEvent(
-        topic=REPORT_REVISED_TOPIC,
-        key=str(revision.subject_id).encode("ascii"),
-        value=event.SerializeToString(deterministic=True),
-        event_id=event_id,
-        event_type=report_pb2.ReportRevised.DESCRIPTOR.full_name,
-        subject=str(revision.subject_id),
     )
 
 
@@ -157,9 +179,9 @@ def _assessment(message: assessment_pb2.Assessment) -> Assessment:
         account_revision=_count(message.account_revision, "account_revision", 1, _COUNT_MAX),
         statement_sha256=_sha256(message.statement_sha256, "statement_sha256"),
         model_sha256=_sha256(message.model_sha256, "model_sha256"),
-        model_version=_text(message.model_version, "model_version"),
-        weights_version=_text(message.weights_version, "weights_version"),
-        scale_version=_text(message.scale_version, "scale_version"),
+        model_version=_code(message.model_version, "model_version"),
+        weights_version=_code(message.weights_version, "weights_version"),
+        scale_version=_code(message.scale_version, "scale_version"),
         assessed_on=_date(message.assessed_on_date, "assessed_on_date"),
         outcome=_outcome(message),
     )
@@ -171,8 +193,12 @@ def _outcome(message: assessment_pb2.Assessment) -> Rated | NotRated:
             return _rated(message.rated)
         case "not_rated":
             reasons = tuple(
-                NotRatedReason(code=_text(one.code, "reason.code"), text_zh=one.text_zh, text_en=one.text_en)
-                for one in message.not_rated.reasons
+                NotRatedReason(
+                    code=_code(one.code, "reason.code"),
+                    text_zh=_text(one.text_zh, "reason.text_zh", _REASON_CHARACTERS_MAX),
+                    text_en=_text(one.text_en, "reason.text_en", _REASON_CHARACTERS_MAX),
+                )
+                for one in _few(message.not_rated.reasons, "reasons", _NOT_RATED_REASONS_MAX)
             )
             if not reasons:
                 raise ValueError("not rated without a reason")
@@ -190,16 +216,16 @@ def _rated(message: assessment_pb2.Rated) -> Rated:
         colour_label=_enum(ColourLabel, grade_pb2.ColourLabel.Name, message.colour_label, "COLOUR_LABEL_"),
         transition_stage=_enum(TransitionStage, grade_pb2.TransitionStage.Name, message.transition_stage, "TRANSITION_STAGE_"),
         maturity=_amount(message.maturity, "maturity"),
-        dimensions=tuple(_dimension(one) for one in message.dimensions),
+        dimensions=tuple(_dimension(one) for one in _few(message.dimensions, "dimensions", len(Dimension))),
         reduction_probability=_amount(message.reduction_probability, "reduction_probability"),
         reason_codes=tuple(
             ReasonCode(
-                code=_text(one.code, "reason_code.code"),
+                code=_code(one.code, "reason_code.code"),
                 points=_amount(one.points, "reason_code.points"),
-                text_zh=one.text_zh,
-                text_en=one.text_en,
+                text_zh=_text(one.text_zh, "reason_code.text_zh", _REASON_CHARACTERS_MAX),
+                text_en=_text(one.text_en, "reason_code.text_en", _REASON_CHARACTERS_MAX),
             )
-            for one in message.reason_codes
+            for one in _few(message.reason_codes, "reason_codes", _REASON_CODES_MAX)
         ),
     )
 
@@ -212,12 +238,12 @@ def _dimension(message: assessment_pb2.DimensionScore) -> DimensionScore:
         coverage=_amount(message.coverage, "dimension.coverage"),
         indices=tuple(
             IndexValue(
-                index_code=_text(one.index_code, "index_code"),
+                index_code=_code(one.index_code, "index_code"),
                 value=_amount(one.value, "index.value"),
                 weight=_amount(one.weight, "index.weight"),
-                figure=_figure(one.figure),
+                figure=_code(one.figure, "index.figure") if one.figure else None,
             )
-            for one in message.indices
+            for one in _few(message.indices, "indices", _INDICES_MAX)
         ),
     )
 
@@ -231,10 +257,10 @@ def _account(message: assessment_pb2.AccountExtract) -> AccountExtract:
     return AccountExtract(
         subject_code=_subject_code(message.subject_code),
         profile=SubjectProfile(
-            name=profile.name or None,
-            industry_code=profile.industry_code or None,
-            city_code=profile.city_code or None,
-            size=profile.size or None,
+            name=_optional_text(profile.name, "profile.name", _NAME_CHARACTERS_MAX),
+            industry_code=_optional_text(profile.industry_code, "profile.industry_code"),
+            city_code=_optional_text(profile.city_code, "profile.city_code"),
+            size=_optional_text(profile.size, "profile.size"),
         )
         if profile
         else None,
@@ -251,9 +277,9 @@ def _annual_figures(message: account_pb2.AnnualFigures) -> AnnualFigures:
         period=_period(message.period),
         scope1_tco2e=_optional_amount(message.scope1_tco2e, "scope1_tco2e"),
         scope2_tco2e=_optional_amount(message.scope2_tco2e, "scope2_tco2e"),
-        product_code=message.product_code or None,
-        process_route=message.process_route or None,
-        output_unit=message.output_unit or None,
+        product_code=_optional_text(message.product_code, "product_code"),
+        process_route=_optional_text(message.process_route, "process_route"),
+        output_unit=_optional_text(message.output_unit, "output_unit"),
         output_amount=_optional_amount(message.output_amount, "output_amount"),
         intensity_tco2e_per_unit=_optional_amount(message.intensity_tco2e_per_unit, "intensity_tco2e_per_unit"),
         months_covered=_count(message.months_covered, "months_covered", 0, 12),
@@ -265,16 +291,17 @@ def _annual_figures(message: account_pb2.AnnualFigures) -> AnnualFigures:
 def _finding(message: account_pb2.AccountFinding) -> AccountFinding:
     return AccountFinding(
         finding_id=_uuid(message.finding_id, "finding_id"),
-        rule_id=_text(message.rule_id, "rule_id"),
+        rule_id=_code(message.rule_id, "rule_id"),
         severity=Severity(message.severity),
+        state=FindingState(message.state),
         period=_period(message.period) if message.HasField("period") else None,
-        message=message.message,
+        message=_optional_text(message.message, "finding.message", _MESSAGE_CHARACTERS_MAX) or "",
     )
 
 
 def _period(message: period_pb2.Period) -> Period:
     return Period(
-        start=_date(message.start_date, "start_date"), end=_date(message.end_date, "end_date"), zone=_text(message.time_zone, "time_zone")
+        start=_date(message.start_date, "start_date"), end=_date(message.end_date, "end_date"), zone=_code(message.time_zone, "time_zone")
     )
 
 
@@ -300,12 +327,6 @@ def _count(value: int, name: str, least: int, most: int) -> int:
     return value
 
 
-def _figure(text: str) -> str | None:
-    if len(text) > _FIGURE_CHARACTERS_MAX:
-        raise ValueError("index.figure is too long")
-    return text or None
-
-
 def _subject_code(text: str) -> str:
     """Take a code whose form is right; whose check character is, was decided at intake."""
     if len(text) != 18 or set(text) - _SUBJECT_CODE_ALPHABET:
@@ -329,10 +350,30 @@ def _sha256(text: str, name: str) -> str:
     return text
 
 
-def _text(text: str, name: str) -> str:
-    if not text:
+def _code(text: str, name: str) -> str:
+    if not text.isascii():
+        raise ValueError(f"{name} is not ASCII")
+    return _text(text, name)
+
+
+def _text(text: str, name: str, most: int = _CODE_CHARACTERS_MAX) -> str:
+    found = _optional_text(text, name, most)
+    if found is None:
         raise ValueError(f"{name} is empty")
-    return text
+    return found
+
+
+def _optional_text(text: str, name: str, most: int = _CODE_CHARACTERS_MAX) -> str | None:
+    """Take a text of printable characters, at most `most` of them; JSON would write a control character as six bytes."""
+    if len(text) > most or not text.isprintable():
+        raise ValueError(f"{name} is longer than {most} characters or holds some that cannot be printed")
+    return text or None
+
+
+def _few(values: Collection[_T], name: str, most: int) -> Collection[_T]:
+    if len(values) > most:
+        raise ValueError(f"more than {most} {name}")
+    return values
 
 
 def _date(text: str, name: str) -> date:

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from services.common.clock import SystemClock
 from services.common.identifiers import RandomIds
 from services.common.settings import SettingsError, load
-from services.sandbox import bank_watch, notices, province, replay, truth_file
+from services.sandbox import bank_watch, identity_provider, notices, province, replay, truth_file
 from services.sandbox.bank import Bank, BankRefused
 from services.sandbox.domain import nger, panel
 from services.sandbox.domain.months import MONTHS
@@ -81,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--published", type=Path, metavar="FILE", help="journal of the publishing run, for latencies")
     made.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS")
     made.set_defaults(run=_watch)
+
+    made = commands.add_parser("token", help="print a token of 15 minutes for the gateway's portal")
+    whose = made.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--subject", metavar="CODE", help="of the enterprise with this unified social credit code")
+    whose.add_argument(
+        "--role", choices=[role for role in identity_provider.ROLES if role != "enterprise"], help="of the bureau's own people"
+    )
+    made.set_defaults(run=_token)
 
     made = commands.add_parser("notices", help="print a provider's receipts and findings")
     made.add_argument("--provider", required=True, metavar="CODE")
@@ -151,6 +159,13 @@ def _watch(parsed: argparse.Namespace) -> int:
         )
     print(f"{seen.graded} subjects graded, {seen.not_rated} not rated so far, {seen.unanswered} without an answer")
     return 0 if seen.graded >= min(parsed.until_count, len(codes)) else 1
+
+
+def _token(parsed: argparse.Namespace) -> int:
+    access = load(SandboxSettings, service="sandbox").tokens()
+    role = parsed.role or "enterprise"
+    print(identity_provider.token(access, role=role, subject_code=parsed.subject, now=SystemClock().now(), ids=RandomIds()))
+    return 0
 
 
 def _notices(parsed: argparse.Namespace) -> int:

@@ -23,6 +23,9 @@ class SandboxSettings:
     gateway_ca_file: Path | None = None
     bank_certificate_file: Path | None = None
     bank_key_file: Path | None = None
+    token_key_file: Path | None = None
+    token_issuer: str | None = None
+    token_audience: str | None = None
 
     def kafka_as(self, provider_code: str) -> KafkaSettings:
         """Give the access of one provider's own principal.
@@ -68,6 +71,29 @@ class SandboxSettings:
                 [f"{PREFIX}{name}: required by this command, and not set" for name, value in named.items() if value is None]
             )
         return BankAccess(address=address, authority_file=ca, certificate_file=certificate, key_file=key)
+
+    def tokens(self) -> "TokenAccess":
+        """Give what the identity provider that is played signs with.
+
+        Raises:
+            SettingsError: with one line for each setting that is missing.
+        """
+        key, issuer, audience = self.token_key_file, self.token_issuer, self.token_audience
+        if key is None or issuer is None or audience is None:
+            named = {"TOKEN_KEY_FILE": key, "TOKEN_ISSUER": issuer, "TOKEN_AUDIENCE": audience}
+            raise SettingsError(
+                [f"{PREFIX}{name}: required by this command, and not set" for name, value in named.items() if value is None]
+            )
+        return TokenAccess(key_file=key, issuer=issuer, audience=audience)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenAccess:
+    """The identity provider's private key, its name, and the service that its tokens are for."""
+
+    key_file: Path
+    issuer: str
+    audience: str
 
 
 @dataclass(frozen=True, kw_only=True)

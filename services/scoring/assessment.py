@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from services.common import outbox
 from services.common.clock import Clock
 from services.common.database import Transaction
+from services.common.identifiers import masked
 from services.common.outbox import OutgoingEvent
 from services.scoring import metrics, store, wire
 from services.scoring.domain.assessment import Assessment, Outcome, Pins, Rated, next_change_on, rate
@@ -200,7 +201,7 @@ def tell(made: Sequence[Made]) -> None:
             "assessment made",
             extra={
                 "event": "assessment-made",
-                "subject": f"…{one.account.statement.subject_code[-4:]}",
+                "subject_code": masked(one.account.statement.subject_code),
                 "assessment_id": one.assessment.assessment_id,
                 "number": one.assessment.number,
                 "account_revision": one.assessment.pins.account_revision,
@@ -258,4 +259,5 @@ def _written(observed: Features) -> dict[str, str | None]:
     named = {f"{row}.{name}": value for row, values in rows.items() for name, value in zip(FEATURE_NAMES, values, strict=True)}
     figures = {f"figure.{code}": value for code, value in observed.figures.items()}
     kept = {**figures, **named, "headroom": observed.headroom}
-    return {name: None if value is None else str(value) for name, value in kept.items()} | {"stale_years": str(observed.stale_years)}
+    written = {name: None if value is None else str(value) for name, value in kept.items()}
+    return written | {"stale_years": str(observed.stale_years), "contradicted": ",".join(sorted(observed.contradicted)) or None}

@@ -3,18 +3,16 @@
 Of several revisions of a subject in one batch the newest is assessed. What cannot be read is kept aside and the stream goes on.
 """
 
-import logging
 from collections.abc import Sequence
 from uuid import UUID
 
-from services.common import inbox
+from services.common import inbox, refused_events
 from services.common.consumer import Record
 from services.common.database import Transaction
-from services.scoring import assessment, metrics, store, wire
+from services.common.refused_events import Refusal
+from services.scoring import assessment, wire
 from services.scoring.assessment import Assessing, Made
 from services.scoring.wire import Account
-
-_log = logging.getLogger(__name__)
 
 TOPICS = (wire.ACCOUNT_REVISED_TOPIC,)
 # A batch is one transaction: at a few milliseconds a subject it stays short, and the first of it is not kept waiting.
@@ -27,7 +25,7 @@ class AccountConsumer:
     def __init__(self, *, assessing: Assessing) -> None:
         self._assessing = assessing
         self._made: tuple[Made, ...] = ()
-        self._refused: list[tuple[Record, str]] = []
+        self._refused: list[Refusal] = []
 
     def handle(self, transaction: Transaction, records: Sequence[Record]) -> None:
         """Assess what the batch makes news. A crash before the commit: nothing has happened; after: assessments and events are there."""
@@ -41,23 +39,20 @@ class AccountConsumer:
         )
         # 3. Lock the subjects in sorted order, decide, append the assessments and their events.
         result = self._assessing.assess_accounts(transaction, {subject_id: newest[subject_id] for subject_id in taken})
-        store.add_refused(transaction, refused)
+        refused_events.keep(transaction, refused)
         self._made, self._refused = result.made, refused
 
     def after_commit(self) -> None:
         """Log what the committed batch made."""
         assessment.tell(self._made)
-        for record, reason in self._refused:
-            place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            _log.error("account revision refused: %s", reason, extra={"event": "event-refused", **place})
-            metrics.EVENTS_REFUSED.add(1)
+        refused_events.tell(self._refused)
         self._made, self._refused = (), []
 
 
-def _read(records: Sequence[Record]) -> tuple[dict[UUID, Account], list[tuple[Record, str]]]:
+def _read(records: Sequence[Record]) -> tuple[dict[UUID, Account], list[Refusal]]:
     """Return the newest account of each subject in the batch, and the records that could not be read with the reason."""
     newest: dict[UUID, Account] = {}
-    refused: list[tuple[Record, str]] = []
+    refused: list[Refusal] = []
     for record in records:
         try:
             account = wire.account_revised(record.value)

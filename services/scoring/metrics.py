@@ -2,9 +2,6 @@
 
 from services.common.metrics import Counter
 
-EVENTS_REFUSED = Counter(
-    "scoring.events_refused", "{event}", "Account revisions that could not be read.", "Above zero: look into refused_event."
-)
 ASSESSMENTS_MADE = Counter(
     "scoring.assessments_made",
     "{assessment}",

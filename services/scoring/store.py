@@ -10,11 +10,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.common.consumer import Record
+from services.common import refused_events
 from services.common.database import Transaction
-from services.scoring.tables import ASSESSMENT, MODEL_POINTER, MODEL_RELEASE, REFUSED_EVENT, SUBJECT
-
-_REFUSED_VALUE_BYTES_MAX = 64 * 1024
+from services.scoring.tables import ASSESSMENT, MODEL_POINTER, MODEL_RELEASE, SUBJECT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,25 +217,6 @@ def releases(transaction: Transaction) -> list[Release]:
 # -- the rest ---------------------------------------------------------------------------------------------------------------------
 
 
-def add_refused(transaction: Transaction, refused: Sequence[tuple[Record, str]]) -> None:
-    """Keep events that could not be read, with the reason and the first bytes."""
-    if not refused:
-        return
-    rows = [
-        {
-            "topic_id": record.topic_id,
-            "partition": record.partition,
-            "offset": record.offset,
-            "topic": record.topic,
-            "reason": reason,
-            "value": record.value[:_REFUSED_VALUE_BYTES_MAX] if record.value is not None else None,
-            "value_bytes": len(record.value or b""),
-        }
-        for record, reason in sorted(refused, key=lambda pair: (pair[0].topic_id, pair[0].partition, pair[0].offset))
-    ]
-    transaction.execute(insert(REFUSED_EVENT).values(rows).on_conflict_do_nothing())
-
-
 def counts(transaction: Transaction) -> dict[str, Any]:
     """Count what is in the tables; grades and reasons are those of the newest assessments."""
     newest = select(ASSESSMENT).join(SUBJECT, SUBJECT.c.newest_assessment_id == ASSESSMENT.c.assessment_id).subquery()
@@ -254,7 +233,7 @@ def counts(transaction: Transaction) -> dict[str, Any]:
         "transition_stages": by_stage,
         "not_rated_reasons": by_reason,
         "model_releases": transaction.execute(select(func.count()).select_from(MODEL_RELEASE)).scalar_one(),
-        "refused_events": transaction.execute(select(func.count()).select_from(REFUSED_EVENT)).scalar_one(),
+        "refused_events": refused_events.count(transaction),
     }
 
 

@@ -1,6 +1,6 @@
 """The tables of the scoring schema as SQLAlchemy sees them; the migrations make them, a test holds the two together."""
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, LargeBinary, MetaData, Numeric, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, DateTime, LargeBinary, MetaData, Numeric, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA = MetaData()
@@ -66,18 +66,4 @@ MODEL_POINTER = Table(
     METADATA,
     Column("valid_from", DateTime(timezone=True), primary_key=True),
     Column("model_sha256", Text, nullable=False),
-)
-
-# Events that could not be read, with the first bytes of each; the stream went on without them.
-REFUSED_EVENT = Table(
-    "refused_event",
-    METADATA,
-    Column("topic_id", Uuid, primary_key=True),
-    Column("partition", Integer, primary_key=True),
-    Column("offset", BigInteger, primary_key=True),
-    Column("topic", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("value", LargeBinary),
-    Column("value_bytes", Integer, nullable=False),
-    Column("refused_at", DateTime(timezone=True), nullable=False),
 )

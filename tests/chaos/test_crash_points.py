@@ -53,6 +53,7 @@ NOT_IN_SERVE = {
         "summary.read": "the command summary",
     },
     "reports": {
+        "reproduce.page": "the command reproduce",
         "fsck.chain": "the command fsck",
         "fsck.count": "the command fsck",
         "fsck.page": "the command fsck",
@@ -62,6 +63,7 @@ NOT_IN_SERVE = {
     },
     "gateway": {
         "inquiries.read": "the command inquiries",
+        "portal.record": "the portal, which no bank calls; killed in tests/integration/gateway/test_service.py",
         "summary.read": "the command summary",
         "outbox.": "the gateway publishes nothing yet",
     },

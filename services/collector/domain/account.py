@@ -5,19 +5,19 @@ subject's methods. What could not be posted is listed with its reason; the rules
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from services.collector.domain import directory
+from services.collector.domain import directory, subject_code
 from services.collector.domain.annual import AnnualFigures, annual_figures
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Claim, Facility, Profile, Register, Standing
 from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
-from services.collector.domain.quantity import DATA_QUALITY_OF_BASIS, Figure, Measure, Quantities, Quantity, Resolution
+from services.collector.domain.quantity import AMOUNT_MAX, DATA_QUALITY_OF_BASIS, Figure, Measure, Quantities, Quantity, Resolution
 from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
 from services.collector.domain.submission import (
     ElectricityUse,
@@ -32,6 +32,8 @@ from services.collector.domain.submission import (
 from services.common.civil_time import Period
 
 DECLARED_QUALITY = 4
+# A statement shows at most so many of the newest lines of each sort.
+LINES_MAX = 3_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +51,7 @@ class AccountView:
     subject_id: UUID
     effective: Sequence[Submission]
     parked: Sequence[Submission]
+    misdirected: Sequence[Submission]
     entries: Sequence[Submission]
     profile: Profile | None
     plan: TransitionPlan | None
@@ -59,24 +62,38 @@ class AccountView:
     outputs: Sequence[OutputLine]
     investments: Sequence[InvestmentLine]
     annual_figures: Sequence[AnnualFigures]
+    windows_beyond_limit: Sequence[Period]
     remarks: Sequence[Remark]
     comparisons: Sequence[Comparison]
+    # How many lines of each sort its statement shows: fewer where one event could not hold them.
+    lines_max: int = LINES_MAX
 
 
 def draw_up(
     *,
     subject_id: UUID,
-    province: str,
+    code: str,
+    bureau: str,
     effective: Sequence[Submission],
     parked: Sequence[Submission],
+    held_elsewhere: Set[UUID],
     claims_of_others: Iterable[Claim],
     book: Book,
 ) -> AccountView:
-    """Draw up the account of a subject. `effective` is in record order; `claims_of_others` are on facilities that it names."""
+    """Draw up the account that a bureau keeps of the subject with this code.
+
+    `effective` is in record order; `claims_of_others` are on facilities that it names; `held_elsewhere` are the submissions about other
+    subjects among the earlier revisions of what is parked.
+    """
+    waiting: list[Submission] = []
+    misdirected: list[Submission] = []
+    for one in parked:
+        (waiting if held_elsewhere.isdisjoint(one.key().ids_before()) else misdirected).append(one)
     entries = directory.entries_in_order(effective)
     profile = directory.profile(entries)
-    own = directory.claims(subject_id, entries)
-    register = Register(subject_id=subject_id, province=province, all_claims=[*own, *claims_of_others])
+    province = subject_code.province(code)
+    own = directory.claims(subject_id, province, entries)
+    register = Register(subject_id=subject_id, bureau=bureau, province=province, all_claims=[*own, *claims_of_others])
     # 1. Tie every figure to a facility, leave out what belongs to another subject.
     uses = [
         Use(submission=submission, facility=register.facility(submission.facility_number, submission.period))
@@ -87,6 +104,7 @@ def draw_up(
     # 2. Choose what counts where several figures speak of one quantity.
     resolutions = _quantities(subject_id, uses, effective).resolved()
     resolutions = _without_doubled_totals(uses, resolutions, remarks)
+    resolutions = [_within_limit(resolution, remarks) for resolution in resolutions]
     # 3. Compute emissions: activities first, because reported figures are laid against them.
     computation = Computation(book=book, profile=profile)
     for resolution in resolutions:
@@ -101,10 +119,12 @@ def draw_up(
     industry = profile.industry_code if profile is not None else ""
     postings = sorted(computation.postings, key=Posting.order)
     outputs = _outputs(resolutions)
+    years = annual_figures(postings=postings, outputs=outputs, industry_code=industry, incomplete=[*computation.incomplete, *contested])
     return AccountView(
         subject_id=subject_id,
         effective=effective,
-        parked=parked,
+        parked=waiting,
+        misdirected=misdirected,
         entries=entries,
         profile=profile,
         plan=_plan(effective),
@@ -114,9 +134,8 @@ def draw_up(
         postings=postings,
         outputs=outputs,
         investments=_investments(resolutions, book, industry),
-        annual_figures=annual_figures(
-            postings=postings, outputs=outputs, industry_code=industry, incomplete=[*computation.incomplete, *contested]
-        ),
+        annual_figures=years.figures,
+        windows_beyond_limit=years.beyond_limit,
         remarks=[*remarks, *computation.remarks],
         comparisons=computation.comparisons,
     )
@@ -196,6 +215,15 @@ def _without_doubled_totals(uses: Iterable[Use], resolutions: list[Resolution], 
             resolution = Resolution(quantity=resolution.quantity, chosen=chosen, passed_over=resolution.passed_over)
         kept.append(resolution)
     return kept
+
+
+def _within_limit(resolution: Resolution, remarks: list[Remark]) -> Resolution:
+    """Leave out output and money of which one provider's records add up to more than there can be; emissions have a limit of their own."""
+    if resolution.quantity.measure not in (Measure.OUTPUT, Measure.INVESTMENT):
+        return resolution
+    remarks += [remark_on(one, resolution.quantity, Unposted.BEYOND_LIMIT) for one in resolution.chosen if one.amount > AMOUNT_MAX]
+    chosen = tuple(figure for figure in resolution.chosen if figure.amount <= AMOUNT_MAX)
+    return Resolution(quantity=resolution.quantity, chosen=chosen, passed_over=resolution.passed_over)
 
 
 # ---- What stands beside the emissions ----

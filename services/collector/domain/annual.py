@@ -1,7 +1,8 @@
 """Decides the figures per 12-month window, the form in which scoring and reports see an account.
 
-Windows are cut from the newest day backwards. Where figures come by the month they follow each other without gap; where a
-figure covers a year that such a window would cut in two, the window is that year itself.
+Windows are cut backwards from the end of the newest month that is whole (`settled.py`); what came after it has a window of its own,
+up to the newest day. Where figures come by the month windows follow each other without gap; where a figure covers a year that such
+a window would cut in two, the window is that year itself.
 
 Missing data must not look like a reduction: a month counts as covered only when every series of emissions that should cover it
 does (`series.py`), and intensity is given only where all months are covered on both sides.
@@ -12,11 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import NamedTuple
 
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.lines import OutputLine
+from services.collector.domain.months import middles_before, months_before
 from services.collector.domain.posting import AMOUNT_SCALE, Posting
 from services.collector.domain.series import AllSeries
+from services.collector.domain.settled import settled_end
 from services.common.amounts import INTEGER_DIGITS_MAX, quantise
 from services.common.civil_time import Period
 
@@ -24,9 +28,10 @@ INTENSITY_SCALE = 6
 OUTPUT_SCALE = 6
 WINDOW_MONTHS = 12
 WINDOWS_MAX = 40
+# One digit short of what an amount can hold, so that no rounding passes it; thousands of times what the world emits or makes.
+TOTAL_MAX = Decimal(10) ** (INTEGER_DIGITS_MAX - 1)
 # The product by which an industry is compared; other industries by the product stated for most months.
 MAIN_PRODUCT_OF_INDUSTRY = {"441": "electricity", "311": "pig_iron", "312": "crude_steel", "252": "coke"}
-_MIDDLE_OF_MONTH = 15
 _EXACT = Context(prec=64, rounding=ROUND_HALF_EVEN)
 
 
@@ -46,20 +51,33 @@ class AnnualFigures:
     process_route: str
     output_complete: bool
 
+    def is_year(self) -> bool:
+        """Tell whether the window is whole; one of months that are still coming in is not."""
+        return self.period.start == months_before(self.period.end, WINDOW_MONTHS)
+
+
+class Years(NamedTuple):
+    """The figures of the windows, newest last, and the windows of which a total or the intensity is too large to be given."""
+
+    figures: list[AnnualFigures]
+    beyond_limit: list[Period]
+
 
 def annual_figures(
     *, postings: Sequence[Posting], outputs: Sequence[OutputLine], industry_code: str, incomplete: Sequence[Period] = ()
-) -> list[AnnualFigures]:
-    """Compute the windows, newest last. A window without any figure is left out; at most the newest 40 are given.
+) -> Years:
+    """Compute the windows. One without any figure, or with a total beyond the limit, is left out; at most the newest 40 are given.
 
     `incomplete` are periods of which something is known that does not stand among the postings.
     """
-    figures: list[AnnualFigures] = []
+    years = Years([], [])
     periods = [posting.period for posting in postings] + [line.period for line in outputs]
-    windows = _windows(periods)
-    emitted = [[posting for posting in postings if _within(posting.period, window)] for window in windows]
+    if not periods:
+        return years
     all_series = AllSeries(postings=postings, outputs=outputs)
     holes = Coverage(incomplete)
+    windows = _windows(periods, settled=settled_end(postings=postings, outputs=outputs, all_series=all_series, holes=holes))
+    emitted = [[posting for posting in postings if _within(posting.period, window)] for window in windows]
     for place, window in enumerate(windows):
         inside = emitted[place]
         made = [line for line in outputs if _within(line.period, window)]
@@ -69,17 +87,18 @@ def annual_figures(
             earlier = emitted[place + 1] if place + 1 < len(windows) else ()
             expected = all_series.in_window(inside, earlier=earlier, later=later)
             covered = [middle for middle in _middles(window) if not holes.has_day(middle) and expected.cover(middle)]
-            figures.append(_figures(window, inside, made, industry_code, covered))
-    return figures[::-1]
+            _add(years, window, inside, made, industry_code, covered)
+    return Years(years.figures[::-1], years.beyond_limit[::-1])
 
 
-def _windows(periods: Iterable[Period]) -> list[Period]:
-    """Cut windows from the newest end backwards until every period, none of them longer than a window, lies in one."""
+def _windows(periods: Iterable[Period], *, settled: date) -> list[Period]:
+    """Cut windows from the newest end backwards until every period lies in one; the day `settled` lies within none of them."""
     left = sorted({(period.end, period.start): period for period in periods}.values(), key=lambda period: (period.end, period.start))
     windows: list[Period] = []
-    end = left[-1].end if left else date.min
-    while left and len(windows) < WINDOWS_MAX:
-        window = Period(start=_months_before(end, WINDOW_MONTHS), end=end, zone=left[-1].zone)
+    end = left[-1].end
+    while len(windows) < WINDOWS_MAX:
+        start = months_before(end, WINDOW_MONTHS)
+        window = Period(start=settled if start < settled < end else start, end=end, zone=left[-1].zone)
         windows.append(window)
         left = [period for period in left if not _within(period, window) and period.end != end]
         if not left:
@@ -91,44 +110,51 @@ def _windows(periods: Iterable[Period]) -> list[Period]:
 
 def _aligned_end(newest: date, end: date) -> date:
     """Skip windows in which there is nothing, keeping to the same day of the year."""
-    while _months_before(end, WINDOW_MONTHS) >= newest:
-        end = _months_before(end, WINDOW_MONTHS)
+    while months_before(end, WINDOW_MONTHS) >= newest:
+        end = months_before(end, WINDOW_MONTHS)
     return end
 
 
-def _figures(
-    window: Period, postings: Sequence[Posting], outputs: Sequence[OutputLine], industry_code: str, covered: Sequence[date]
-) -> AnnualFigures:
+def _add(
+    years: Years,
+    window: Period,
+    postings: Sequence[Posting],
+    outputs: Sequence[OutputLine],
+    industry_code: str,
+    covered: Sequence[date],
+) -> None:
+    """Add the figures of a window, or its name where they are too large."""
     scope1 = sum((posting.amount_tco2e for posting in postings if posting.scope == 1), Decimal(0))
     scope2 = sum((posting.amount_tco2e for posting in postings if posting.scope == 2), Decimal(0))
     product = _main_product(outputs, industry_code)
     of_product = [line for line in outputs if (line.product_code, line.unit) == product]
     amount = sum((line.amount for line in of_product), Decimal(0)) if of_product else None
+    if max(scope1, scope2, amount or Decimal(0)) > TOTAL_MAX:
+        years.beyond_limit.append(window)
+        return
     producing = Coverage(line.period for line in of_product)
     # Like by like: what was emitted in some months is not divided by what was made in others.
-    middles = _middles(window)
-    both_whole = len(covered) == len(middles) and all(producing.has_day(middle) for middle in middles)
-    return AnnualFigures(
-        period=window,
-        scope1_tco2e=quantise(scope1, AMOUNT_SCALE),
-        scope2_tco2e=quantise(scope2, AMOUNT_SCALE),
-        product_code=product[0],
-        output_unit=product[1],
-        output_amount=quantise(amount, OUTPUT_SCALE) if amount is not None else None,
-        intensity_tco2e_per_unit=_intensity(scope1 + scope2, amount) if both_whole else None,
-        months_covered=len(covered),
-        data_quality=max((*(posting.data_quality for posting in postings), *(line.data_quality for line in of_product))),
-        process_route=_main_route(of_product),
-        output_complete=bool(of_product) and all(producing.has_day(middle) for middle in covered),
+    both_whole = len(covered) == WINDOW_MONTHS and all(producing.has_day(middle) for middle in covered)
+    intensity = _EXACT.divide(scope1 + scope2, amount) if both_whole and amount else None
+    if intensity is not None and intensity > TOTAL_MAX:
+        # So little output that the quotient is no amount any more.
+        years.beyond_limit.append(window)
+        intensity = None
+    years.figures.append(
+        AnnualFigures(
+            period=window,
+            scope1_tco2e=quantise(scope1, AMOUNT_SCALE),
+            scope2_tco2e=quantise(scope2, AMOUNT_SCALE),
+            product_code=product[0],
+            output_unit=product[1],
+            output_amount=quantise(amount, OUTPUT_SCALE) if amount is not None else None,
+            intensity_tco2e_per_unit=quantise(intensity, INTENSITY_SCALE) if intensity is not None else None,
+            months_covered=len(covered),
+            data_quality=max((*(posting.data_quality for posting in postings), *(line.data_quality for line in of_product))),
+            process_route=_main_route(of_product),
+            output_complete=bool(of_product) and all(producing.has_day(middle) for middle in covered),
+        )
     )
-
-
-def _intensity(emissions: Decimal, output: Decimal | None) -> Decimal | None:
-    """Divide; None where there was no output, or so little that the quotient is no amount any more."""
-    if output is None or output == 0:
-        return None
-    quotient = _EXACT.divide(emissions, output)
-    return None if quotient.adjusted() >= INTEGER_DIGITS_MAX - 1 else quantise(quotient, INTENSITY_SCALE)
 
 
 def _main_product(outputs: Iterable[OutputLine], industry_code: str) -> tuple[str, str]:
@@ -151,26 +177,8 @@ def _main_route(outputs: Iterable[OutputLine]) -> str:
 
 
 def _middles(window: Period) -> list[date]:
-    """Give the 15th of every month of a window: a month counts as covered when its middle is, whatever the billing day."""
-    start = window.start
-    months = [_months_after(start.replace(day=1), number) for number in range(WINDOW_MONTHS + 1)]
-    middles = [month.replace(day=_MIDDLE_OF_MONTH) for month in months]
-    return [middle for middle in middles if window.start <= middle < window.end]
+    return [middle for middle in middles_before(window.end, WINDOW_MONTHS) if window.start <= middle]
 
 
 def _within(period: Period, window: Period) -> bool:
     return window.start <= period.start and period.end <= window.end
-
-
-def _months_before(day: date, months: int) -> date:
-    first = _months_after(day.replace(day=1), -months)
-    return first.replace(day=min(day.day, _days_in_month(first)))
-
-
-def _months_after(first_of_month: date, months: int) -> date:
-    number = first_of_month.year * 12 + first_of_month.month - 1 + months
-    return first_of_month.replace(year=max(1, number // 12), month=number % 12 + 1)
-
-
-def _days_in_month(first: date) -> int:
-    return (_months_after(first, 1) - first).days

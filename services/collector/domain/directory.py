@@ -1,7 +1,9 @@
 """Decides what the directory of enterprises (名录库) says: the profile of a subject, and who owns a facility when.
 
 One plant never counts in two accounts: for each facility number and period there is at most one owner, found from the entries
-of all subjects that claim it. The identity of a facility is part of every posting.
+of all subjects that claim it. Numbers are given province by province (contract: province-wide number), so the same number at subjects
+of two provinces is two plants, and no register takes a figure out of a province that it does not keep. The identity of a facility is
+part of every posting.
 """
 
 from collections import defaultdict
@@ -28,9 +30,13 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A stretch of days in which the entries of a subject say that it owns a facility; `until` is None while it lasts."""
+    """A stretch of days in which the entries of a subject say that it owns a facility; `until` is None while it lasts.
+
+    `province` is that of the subject (two digits, GB/T 2260): the facility number is one of that province.
+    """
 
     subject_id: UUID
+    province: str
     facility_number: str
     owned_from: date
     start: date
@@ -78,8 +84,8 @@ def profile(entries: Sequence[Submission]) -> Profile | None:
     return Profile(name=newest.name, industry_code=newest.industry_code, city_code=newest.city_code, size=newest.size)
 
 
-def claims(subject_id: UUID, entries: Sequence[Submission]) -> list[Claim]:
-    """List what a subject claims to own.
+def claims(subject_id: UUID, province: str, entries: Sequence[Submission]) -> list[Claim]:
+    """List what a subject of a province claims to own.
 
     An entry is the state from its effective date on: what it says of later days holds until the next entry, and only the
     first entry also speaks of the days before it. The past is mended by correcting the entry that was wrong about it.
@@ -96,6 +102,7 @@ def claims(subject_id: UUID, entries: Sequence[Submission]) -> list[Claim]:
                 found.append(
                     Claim(
                         subject_id=subject_id,
+                        province=province,
                         facility_number=facility.facility_number,
                         owned_from=facility.owned_from,
                         start=start,
@@ -107,15 +114,21 @@ def claims(subject_id: UUID, entries: Sequence[Submission]) -> list[Claim]:
 
 
 class Register:
-    """Who owns which facility when, from the claims of every subject concerned."""
+    """Who owns which facility when, from the claims of every subject concerned.
 
-    def __init__(self, *, subject_id: UUID, province: str, all_claims: Iterable[Claim]) -> None:
+    `bureau` is the province whose accounts are kept, `province` that of the subject, by which its facilities are numbered.
+    """
+
+    def __init__(self, *, subject_id: UUID, bureau: str, province: str, all_claims: Iterable[Claim]) -> None:
         self._subject_id = subject_id
+        self._bureau = bureau
         self._province = province
         self._claims: dict[str, list[Claim]] = defaultdict(list)
         self._own: list[Claim] = []
         self._known: dict[tuple[str, date, date], Facility] = {}
         for claim in all_claims:
+            if claim.province != province:
+                continue
             self._claims[claim.facility_number].append(claim)
             if claim.subject_id == subject_id:
                 self._own.append(claim)
@@ -139,7 +152,7 @@ class Register:
         owner = self._owner(number, period)
         if owner is None:
             return Facility(facility_id=self._of_subject(number), number=number, standing=Standing.UNREGISTERED)
-        registered = derived_id("facility", province=self._province, facility_number=number)
+        registered = derived_id("facility", bureau=self._bureau, numbered_in=self._province, facility_number=number)
         if len(owner) > 1:
             return Facility(facility_id=registered, number=number, standing=Standing.CONTESTED)
         standing = Standing.OWN if self._subject_id in owner else Standing.OF_ANOTHER

@@ -22,6 +22,13 @@ class Severity(Enum):
     SEVERE = 3
 
 
+class FindingState(Enum):
+    """Whether a finding about an account still waits for the recorded monthly close."""
+
+    PROVISIONAL = "PROVISIONAL"
+    FINAL = "FINAL"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordFinding:
     """A form rule that a record breaks."""
@@ -45,7 +52,7 @@ class Suspicion:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountFinding:
-    """A finding about an account. Provisional until the recorded monthly close."""
+    """A finding about an account."""
 
     finding_id: UUID
     rule_id: str
@@ -54,6 +61,7 @@ class AccountFinding:
     period: Period | None
     facility_id: UUID | None
     evidence: tuple[Submission, ...]
+    state: FindingState = FindingState.PROVISIONAL
 
     def order(self) -> tuple[date, str, str]:
         """Give the place among the findings of a statement: newest period last, then by rule."""

@@ -1,7 +1,7 @@
 """Decides who a provider (信息提供者) is to the bureau: what it may report about whom, and the names of its topics and group."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.collector.domain.submission import DOMAIN_OF_KIND, Domain, Kind
 
@@ -11,12 +11,16 @@ _NOTICES = "provider.notices"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
-    """One provider of the directory. `region_prefixes` are leading digits of GB/T 2260 divisions, e.g. 14 for all of Shanxi."""
+    """One provider of the directory. `region_prefixes` are leading digits of GB/T 2260 divisions, e.g. 14 for all of Shanxi.
+
+    `ended_kinds` are those it was entitled to before; one that left the directory has no others.
+    """
 
     code: str
     name: str
     kinds: frozenset[Kind]
     region_prefixes: tuple[str, ...]
+    ended_kinds: frozenset[Kind] = frozenset()
 
     def may_report(self, kind: Kind) -> bool:
         return kind in self.kinds
@@ -28,6 +32,15 @@ class Provider:
         """Name the topics it publishes on: one for each domain of its kinds."""
         return tuple(sorted({intake_topic(DOMAIN_OF_KIND[kind], self.code) for kind in self.kinds}))
 
+    def as_published(self, domain: Domain) -> "Provider":
+        """Give the provider with the rights by which it published what lies on its topic of a domain.
+
+        A topic that left the directory is read to its end. Nobody may write it any more, so all of it was published by right.
+        """
+        if any(DOMAIN_OF_KIND[kind] is domain for kind in self.kinds):
+            return self
+        return replace(self, kinds=self.kinds | self.ended_kinds)
+
     def notices_topic(self) -> str:
         return notices_topic(self.code)
 
@@ -37,7 +50,7 @@ class Provider:
 
 
 def stranger(code: str) -> Provider:
-    """Stand for a provider that the directory does not know (any more): it may report nothing."""
+    """Stand for a provider that the directory never knew: it may report nothing."""
     return Provider(code=code, name="", kinds=frozenset(), region_prefixes=())
 
 

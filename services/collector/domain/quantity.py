@@ -24,6 +24,8 @@ from services.common.civil_time import Period
 # PCAF scores data from 1 (verified) to 5 (sector average). Which basis earns which score is this bureau's own mapping.
 DATA_QUALITY_OF_BASIS = {Basis.VERIFIED: 1, Basis.METERED: 2, Basis.INVOICED: 3, Basis.DECLARED: 4}
 DATA_QUALITY_WORST = 5
+# No subject has a quantity of 10^12 in any of the units; what is larger is a wrong unit or a program gone wrong.
+AMOUNT_MAX = Decimal(10) ** 12
 
 
 class Measure(StrEnum):

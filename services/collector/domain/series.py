@@ -6,7 +6,7 @@ gives way to gas) has ended, one of a facility that makes nothing any more too. 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -30,11 +30,14 @@ class AllSeries:
         self.first: dict[Series, date] = {}
         self.last: dict[Series, date] = {}
         self._at_place: dict[Place, set[Series]] = defaultdict(set)
+        periods: dict[Series, list[Period]] = defaultdict(list)
         for posting in postings:
             series = _series(posting)
             self._at_place[series[:2]].add(series)
+            periods[series].append(posting.period)
             self.first[series] = min(posting.period.start, self.first.get(series, date.max))
             self.last[series] = max(posting.period.end, self.last.get(series, date.min))
+        self._days = {series: Coverage(found) for series, found in periods.items()}
         making: dict[UUID, list[Period]] = defaultdict(list)
         for line in outputs:
             if line.amount > 0:
@@ -63,10 +66,24 @@ class AllSeries:
             return True
         if not self._making.get(series[0], self._making_anywhere).has_day(day):
             return False
-        others = self._at_place[series[:2]] - {series}
         if day >= self.last[series]:
-            return not any(abs((self.first[other] - self.last[series]).days) <= SWITCH_DAYS_MAX for other in others)
+            return not self._has_successor(series)
+        others = self._at_place[series[:2]] - {series}
         return not any(abs((self.first[series] - self.last[other]).days) <= SWITCH_DAYS_MAX for other in others)
+
+    def are_whole_on(self, day: date, *, before: Sequence[date]) -> bool:
+        """Tell whether every series that goes on, or that covered one of the days `before`, covers this day, and at least one."""
+        found = {series for series, days in self._days.items() if days.has_day(day)}
+        for series in self._days.keys() - found:
+            recent = any(self._days[series].has_day(earlier) for earlier in before) and not self._has_successor(series)
+            expected = self.first[series] <= day and (recent or self.goes_on(series, day))
+            if expected and not _stands_for(series, found):
+                return False
+        return bool(found)
+
+    def _has_successor(self, series: Series) -> bool:
+        others = self._at_place[series[:2]] - {series}
+        return any(abs((self.first[other] - self.last[series]).days) <= SWITCH_DAYS_MAX for other in others)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +97,15 @@ class Expected:
     def cover(self, day: date) -> bool:
         """Tell whether every series that should cover this day does, and at least one."""
         found = {series for series, coverage in self.covered.items() if coverage.has_day(day)}
-        places = {series[:2] for series in found}
-        for series in (self.covered.keys() | self.absent) - found:
-            # A total stands for all carriers of its place, and its parts for the total.
-            instead = series[:2] in places if series[2] == "" else (*series[:2], "") in found
-            if not instead and self.account.goes_on(series, day):
-                return False
-        return bool(found)
+        missing = (self.covered.keys() | self.absent) - found
+        return bool(found) and not any(self.account.goes_on(series, day) and not _stands_for(series, found) for series in missing)
+
+
+def _stands_for(series: Series, found: Set[Series]) -> bool:
+    """Tell whether another figure stands for this one: a total for all carriers of its place, and its parts for the total."""
+    if series[2] == "":
+        return any(other[:2] == series[:2] for other in found)
+    return (*series[:2], "") in found
 
 
 def _replaced(series: Series, here: set[Series], beside: set[Series]) -> bool:

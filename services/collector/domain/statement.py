@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from services.collector.domain import merkle
 from services.collector.domain.account import AccountView
@@ -12,9 +13,11 @@ from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
 from services.collector.domain.submission import TransitionPlan
 
-# Limits of one statement, so that an event never outgrows the log.
-LINES_MAX = 3_000
+Line = TypeVar("Line")
+
 FINDINGS_MAX = 300
+# The rule by which a statement says that it leaves lines out; of all findings it is the last to be left out itself.
+LIMITED_RULE = "STATEMENT_LIMITED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +41,13 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
     Annual figures and evidence are always of everything.
     """
     # The gravest findings stay; among equals the newest.
-    kept = sorted(findings, key=lambda finding: (finding.severity.value, finding.order()))[-FINDINGS_MAX:]
+    kept = sorted(findings, key=lambda finding: (finding.rule_id == LIMITED_RULE, finding.severity.value, finding.order()))[-FINDINGS_MAX:]
     return Statement(
         profile=view.profile,
-        lines=view.postings[-LINES_MAX:],
-        outputs=view.outputs[-LINES_MAX:],
+        lines=_newest(view.postings, view.lines_max),
+        outputs=_newest(view.outputs, view.lines_max),
         plan=view.plan,
-        investments=view.investments[-LINES_MAX:],
+        investments=_newest(view.investments, view.lines_max),
         findings=sorted(kept, key=AccountFinding.order),
         annual_figures=view.annual_figures,
         evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in view.effective)),
@@ -52,6 +55,10 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
     )
 
 
+def _newest(lines: Sequence[Line], lines_max: int) -> Sequence[Line]:
+    return lines[max(0, len(lines) - lines_max) :]
+
+
 def is_limited(view: AccountView) -> bool:
     """Tell whether the statement of this account leaves out its oldest lines."""
-    return max(len(view.postings), len(view.outputs), len(view.investments)) > LINES_MAX
+    return max(len(view.postings), len(view.outputs), len(view.investments)) > view.lines_max

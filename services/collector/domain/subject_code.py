@@ -40,6 +40,6 @@ def region(code: str) -> str:
     return code[_REGION_DIGITS]
 
 
-def masked(code: str) -> str:
-    """Show only the last four characters: what a log may say of a subject."""
-    return "*" * max(0, len(code) - 4) + code[-4:]
+def province(code: str) -> str:
+    """Read the province-level division of the registering authority: the first two digits of its region (GB/T 2260; 14 is Shanxi)."""
+    return region(code)[:2]

@@ -4,7 +4,7 @@ A `Received` is a submission as it was written, with its defects listed beside i
 the defects is decided by the form rules; what the figures mean for an account is decided in account.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -109,6 +109,10 @@ class BusinessKey:
             record_number=self.record_number,
             record_revision=self.record_revision,
         )
+
+    def ids_before(self) -> list[UUID]:
+        """Derive the ids of the revisions that this one follows, from the original on."""
+        return [replace(self, record_revision=revision).submission_id() for revision in range(1, self.record_revision)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,6 +24,7 @@ class StoredSubmission:
 
     submission_id: UUID
     subject_id: UUID
+    subject_code: str
     provider_code: str
     kind: Kind
     record_number: str
@@ -90,7 +91,9 @@ def entries_of_other_claimants(transaction: Transaction, subject_id: UUID, facil
     return _stored(transaction.execute(_ENTRIES_OF_OTHERS, parameters))
 
 
-_STORED = "SELECT submission_id, subject_id, provider_code, kind, record_number, record_revision, value, value_sha256, is_json"
+_STORED = (
+    "SELECT submission_id, subject_id, subject_code, provider_code, kind, record_number, record_revision, value, value_sha256, is_json"
+)
 _SUBMISSIONS_OF = text(f"{_STORED} FROM submission WHERE subject_id = :subject_id")
 _ENTRIES_OF_OTHERS = text(f"""
     {_STORED} FROM submission
@@ -106,13 +109,14 @@ def _stored(rows: Iterable[Any]) -> list[StoredSubmission]:
         StoredSubmission(
             submission_id=row[0],
             subject_id=row[1],
-            provider_code=row[2],
-            kind=Kind[row[3]],
-            record_number=row[4],
-            record_revision=row[5],
-            value=row[6],
-            value_sha256=row[7],
-            is_json=row[8],
+            subject_code=row[2],
+            provider_code=row[3],
+            kind=Kind[row[4]],
+            record_number=row[5],
+            record_revision=row[6],
+            value=row[7],
+            value_sha256=row[8],
+            is_json=row[9],
         )
         for row in rows
     ]
@@ -208,7 +212,7 @@ _REVERSE = text(f"""
 def append_findings(
     transaction: Transaction, findings: Iterable[AccountFinding], *, subject_id: UUID, account_revision: int, at: datetime
 ) -> None:
-    """Open findings about an account, provisional until the monthly close."""
+    """Open findings about an account."""
     append(
         transaction,
         ACCOUNT_FINDING,
@@ -219,7 +223,7 @@ def append_findings(
                 subject_id,
                 finding.rule_id,
                 finding.severity.name,
-                "PROVISIONAL",
+                finding.state.value,
                 finding.facility_id,
                 finding.period.start if finding.period else None,
                 finding.period.end if finding.period else None,

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects import postgresql
 
 from services.collector.domain.place import Place
-from services.collector.domain.submission import Kind, Outcome
+from services.collector.domain.submission import BusinessKey, Kind, Outcome
 from services.collector.store.appending import append
 from services.collector.tables import (
     DUPLICATE_RECORD,
@@ -44,6 +44,49 @@ class NewSubmission:
     place: Place
     received_at: datetime
     outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Records of one partition that follow each other, by their offsets; both ends are part of it."""
+
+    topic_id: UUID
+    partition: int
+    first_offset: int
+    last_offset: int
+
+
+def receipted(transaction: Transaction, spans: Collection[Span]) -> list[Span]:
+    """Find the receipts that speak of any offset of these spans, in the order of partitions and offsets.
+
+    Receipts of a partition share no offset, and whoever makes one holds the lock on the partition's position.
+    """
+    parameters = {
+        "topic_ids": [span.topic_id for span in spans],
+        "partitions": [span.partition for span in spans],
+        "first_offsets": [span.first_offset for span in spans],
+        "last_offsets": [span.last_offset for span in spans],
+    }
+    return [
+        Span(topic_id=row.topic_id, partition=row.partition, first_offset=row.first_offset, last_offset=row.last_offset)
+        for row in transaction.execute(_RECEIPTED, parameters)
+    ]
+
+
+# The subquery gives the newest receipt that begins at or before the span, so that the index is read from there and not from offset 0.
+_RECEIPTED = text("""
+    SELECT receipt.topic_id, receipt.partition, receipt.first_offset, receipt.last_offset
+    FROM unnest(
+        CAST(:topic_ids AS uuid[]), CAST(:partitions AS integer[]), CAST(:first_offsets AS bigint[]), CAST(:last_offsets AS bigint[])
+    ) AS span (topic_id, partition, first_offset, last_offset)
+    JOIN receipt ON receipt.topic_id = span.topic_id AND receipt.partition = span.partition
+        AND receipt.first_offset <= span.last_offset AND receipt.last_offset >= span.first_offset
+        AND receipt.first_offset >= coalesce((
+            SELECT max(earlier.first_offset) FROM receipt AS earlier
+            WHERE earlier.topic_id = span.topic_id AND earlier.partition = span.partition AND earlier.first_offset <= span.first_offset
+        ), 0)
+    ORDER BY receipt.topic_id, receipt.partition, receipt.first_offset
+""")
 
 
 def lock_facilities(transaction: Transaction, *, exclusive: bool) -> None:
@@ -141,6 +184,53 @@ _IDS = bindparam("ids", type_=postgresql.ARRAY(SUBMISSION.c.submission_id.type))
 _HELD = select(SUBMISSION.c.submission_id, SUBMISSION.c.subject_id, SUBMISSION.c.value_sha256).where(
     SUBMISSION.c.submission_id == func.any(_IDS)
 )
+
+
+def waiting_elsewhere(transaction: Transaction, records: Sequence[tuple[BusinessKey, UUID]]) -> set[UUID]:
+    """Find the subjects, other than the one given with it, about which a correction of one of these records was parked."""
+    parameters = {
+        "provider_codes": [key.provider_code for key, _ in records],
+        "kinds": [key.kind.value for key, _ in records],
+        "record_numbers": [key.record_number for key, _ in records],
+        "subject_ids": [subject_id for _, subject_id in records],
+    }
+    return set(transaction.execute(_WAITING_ELSEWHERE, parameters).scalars()) if records else set()
+
+
+_WAITING_ELSEWHERE = text("""
+    SELECT DISTINCT parked.subject_id
+    FROM unnest(
+        CAST(:provider_codes AS text[]), CAST(:kinds AS text[]), CAST(:record_numbers AS text[]), CAST(:subject_ids AS uuid[])
+    ) AS arrived (provider_code, kind, record_number, subject_id)
+    JOIN submission AS parked USING (provider_code, kind, record_number)
+    WHERE parked.outcome = 'PARKED' AND parked.subject_id <> arrived.subject_id
+""")
+
+
+def set_aside(transaction: Transaction, places: Collection[Place]) -> dict[Place, bytes]:
+    """Find the hashes of what was rejected or quarantined at these places."""
+    ordered = list(places)
+    parameters = {
+        "topics": [place.topic for place in ordered],
+        "topic_ids": [place.topic_id for place in ordered],
+        "partitions": [place.partition for place in ordered],
+        "offsets": [place.offset for place in ordered],
+    }
+    return {
+        Place(topic=row.topic, topic_id=row.topic_id, partition=row.partition, offset=row.record_offset): row.value_sha256
+        for row in transaction.execute(_SET_ASIDE, parameters)
+    }
+
+
+_SET_ASIDE = text("""
+    SELECT asked.topic, asked.topic_id, asked.partition, asked.record_offset,
+        coalesce(rejected_record.value_sha256, quarantined_record.value_sha256) AS value_sha256
+    FROM unnest(CAST(:topics AS text[]), CAST(:topic_ids AS uuid[]), CAST(:partitions AS integer[]), CAST(:offsets AS bigint[]))
+        AS asked (topic, topic_id, partition, record_offset)
+    LEFT JOIN rejected_record USING (topic_id, partition, record_offset)
+    LEFT JOIN quarantined_record USING (topic_id, partition, record_offset)
+    WHERE rejected_record.topic_id IS NOT NULL OR quarantined_record.topic_id IS NOT NULL
+""")
 
 
 def append_rejected(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:

@@ -1,6 +1,6 @@
-"""Decides whether a call may be answered: who asks, in which form, about which region, for which purpose, in this order.
+"""Decides whether a call may be answered: under which certificate, who asks, in which form, about which region, for which purpose.
 
-Deny by default. The region right is read off the code itself, before anything is looked up, so that a bank without the right
+In this order; deny by default. The region right is read off the code itself, before anything is looked up, so that a bank without the right
 cannot learn whether a subject exists.
 """
 
@@ -23,8 +23,10 @@ class Verdict:
     field: str | None = None
 
 
-def judge(*, uris: Sequence[str], directory: Directory, call: Call, today: date) -> Verdict:
-    """Judge a call made under a certificate with these URI SANs."""
+def judge(*, uris: Sequence[str], certificate_fault: Reason | None, directory: Directory, call: Call, today: date) -> Verdict:
+    """Judge a call made under a certificate with these URI SANs; one that counts no longer names nobody."""
+    if certificate_fault is not None:
+        return Verdict(subscriber=None, question=None, reason=certificate_fault)
     identities = own_identities(uris)
     if len(identities) != 1:
         return Verdict(subscriber=None, question=None, reason=Reason.IDENTITY_AMBIGUOUS)

@@ -6,7 +6,7 @@ A well-formed call claims its request_id for ever; a malformed one does not, so 
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from services.gateway.domain.subject_code import is_subject_code
 from services.gateway.domain.subscriber import PermittedPurpose
 
 CASE_REFERENCE_CHARACTERS_MAX = 64
+# Texts from outside are kept as evidence, not as storage: cut at what any honest call needs.
+TEXT_CHARACTERS_MAX = 200
 
 _GRADE_NAME = re.compile(r"subjects/([^/]+)/creditGrade\Z")
 _REPORT_NAME = re.compile(r"subjects/([^/]+)/creditReport(?:/revisions/([1-9][0-9]{0,17}))?\Z")
@@ -41,6 +43,14 @@ class Reason(Enum):
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     INQUIRY_NOT_RECORDED = "INQUIRY_NOT_RECORDED"
     REVISION_UNKNOWN = "REVISION_UNKNOWN"
+    CERTIFICATE_EXPIRED = "CERTIFICATE_EXPIRED"
+    CERTIFICATE_REVOKED = "CERTIFICATE_REVOKED"
+    REVOCATION_UNKNOWN = "REVOCATION_UNKNOWN"
+    TOKEN_MISSING = "TOKEN_MISSING"  # noqa: S105  (a reason, no password)
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105  (a reason, no password)
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105  (a reason, no password)
+    SUBJECT_NOT_PERMITTED = "SUBJECT_NOT_PERMITTED"
+    PAGE_MALFORMED = "PAGE_MALFORMED"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +144,16 @@ def reason_for_repetition(first: RecordedInquiry, *, request_sha256: str, now_de
         assert first.reason is not None, "a denial has a reason"
         return first.reason
     return now_denied
+
+
+def is_stale(fresh_as_of: datetime | None, *, now: datetime, stale_after: timedelta) -> bool:
+    """Tell whether an answer may lack what was issued longer ago than the bureau promises; of unknown freshness it may."""
+    return fresh_as_of is None or now - fresh_as_of > stale_after
+
+
+def clean(text: str) -> str:
+    """Cut a text from outside and take out what a log or a database must not hold (NUL, control characters)."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:TEXT_CHARACTERS_MAX])
 
 
 def _place_of(call: Call) -> tuple[str, int | None] | None:

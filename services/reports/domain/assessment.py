@@ -62,6 +62,13 @@ class Severity(Enum):
     SEVERE = "SEVERE"
 
 
+class FindingState(Enum):
+    """Whether a finding still waits for the recorded monthly close."""
+
+    PROVISIONAL = "PROVISIONAL"
+    FINAL = "FINAL"
+
+
 @dataclass(frozen=True, kw_only=True)
 class IndexValue:
     """One index of a dimension. `figure` is in the unit of the index and stays text: only scoring knows its form."""
@@ -175,6 +182,7 @@ class AccountFinding:
     finding_id: UUID
     rule_id: str
     severity: Severity
+    state: FindingState
     period: Period | None
     message: str
 

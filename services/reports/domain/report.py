@@ -5,7 +5,7 @@ microseconds, absent things null and never left out. Canonical bytes, hashes and
 for ever: another member is another schema id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,12 @@ from services.reports.domain.assessment import (
 from services.reports.domain.revision import Place
 
 SCHEMA_ID = "carbonbureau.report/1"
+
+# What is shown of an account without bound, so that the report of any account fits an event. Part of the schema: never changed.
+WINDOWS_MAX = 40
+FINDINGS_MAX = 64
+MESSAGE_CHARACTERS_MAX = 250
+_DAYS_OF_YEAR = 365
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 JsonObject: TypeAlias = dict[str, Json]
@@ -161,9 +167,16 @@ def _account(assessed: AssessedSubject) -> JsonObject:
     account = assessed.account
     return {
         "known_time": instant_text(account.known_at),
-        "annual_figures": [_annual_figures(one) for one in account.annual_figures],
-        "findings": [_finding(one) for one in account.findings],
+        "annual_figures": [_annual_figures(one) for one in account.annual_figures[-WINDOWS_MAX:]],
+        "findings": [_finding(one) for one in _gravest(account.findings)],
     }
+
+
+def _gravest(findings: Sequence[AccountFinding]) -> list[AccountFinding]:
+    """Keep the gravest findings and among equals the newest, in their order; the data quality counts all of them."""
+    graveness = list(Severity)
+    kept = sorted(range(len(findings)), key=lambda place: (graveness.index(findings[place].severity), place))[-FINDINGS_MAX:]
+    return [findings[place] for place in sorted(kept)]
 
 
 def _annual_figures(figures: AnnualFigures) -> JsonObject:
@@ -187,20 +200,26 @@ def _finding(finding: AccountFinding) -> JsonObject:
         "finding_id": str(finding.finding_id),
         "rule_id": finding.rule_id,
         "severity": finding.severity.value,
+        "state": finding.state.value,
         "period": _period(finding.period) if finding.period else None,
-        "message": finding.message,
+        "message": _cut(finding.message),
     }
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= MESSAGE_CHARACTERS_MAX else message[: MESSAGE_CHARACTERS_MAX - 1] + "…"
 
 
 def _data_quality(account: AccountExtract) -> JsonObject:
     """Sum up how well the account is known: the worst input decides (PCAF 1 to 5), gaps are counted, nothing is averaged."""
     known = [figures.data_quality for figures in account.annual_figures if figures.data_quality is not None]
-    newest = account.annual_figures[-1] if account.annual_figures else None
+    # Months that are still coming in stand in a shorter window, which is no gap.
+    years = [figures for figures in account.annual_figures if figures.period.days() >= _DAYS_OF_YEAR]
     return {
         "worst": max(known, default=None),
-        "windows": len(account.annual_figures),
-        "windows_incomplete": sum(1 for figures in account.annual_figures if figures.months_covered < 12 or not figures.output_complete),
-        "newest_window_months_covered": newest.months_covered if newest else 0,
+        "windows": len(years),
+        "windows_incomplete": sum(1 for figures in years if figures.months_covered < 12 or not figures.output_complete),
+        "newest_window_months_covered": years[-1].months_covered if years else 0,
         "open_findings_by_severity": {
             severity.value: sum(1 for finding in account.findings if finding.severity is severity) for severity in Severity
         },

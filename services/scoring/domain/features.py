@@ -6,6 +6,7 @@ are rounded to fixed scales, so that the same statement gives the same features 
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -40,7 +41,8 @@ EMISSIONS_FLOOR_TCO2E = Decimal(1)
 # Figures are shown clipped: a facility that made one unit in a year must not break a column.
 FIGURE_MAX = Decimal(1_000_000)
 
-# How far back the trend and the investments look, from the end of the newest window.
+# How far back the trend and the investments look, from the end of the newest window; investments not from today, so that a subject
+# does not sink while the bureau waits for figures.
 TREND_MONTHS = 36
 INVESTMENT_MONTHS = 36
 LATE_MILESTONE_CREDIT = Decimal("0.5")
@@ -52,11 +54,13 @@ _HUNDRED = Decimal(100)
 class Features:
     """What is observed. A figure is None where there is no evidence; a feature is None where it is missing.
 
+    `contradicted` names the figures for which something is on record that cannot be true: no evidence either, for another reason.
     `headroom` is 1 while there is everything to reduce and 0 once nothing is left. `credited_row` is `model_row` read with the
     newest intensity no higher than before (see `features`).
     """
 
     figures: Mapping[str, Decimal | None]
+    contradicted: frozenset[str]
     headroom: Decimal
     stale_years: int
     model_row: tuple[Decimal | None, ...]
@@ -96,6 +100,8 @@ def features(
     ratio_to_route = intensities[-1] / route.intensity
     ratio_to_industry = intensities[-1] / industry.intensity
     recent = [window for window in windows if months_between(window.start, newest.start) <= TREND_MONTHS - MONTHS_PER_YEAR]
+    spent = [line for line in investments if months_between(line.end, newest.end) < INVESTMENT_MONTHS and line.start <= assessed_on]
+    contradicted = frozenset({"investment_share"} if _contradict(spent) else ())
     figures = {
         "intensity_to_reference": ratio_to_route,
         "sustained_intensity_to_reference": _intensity_of_all(recent) / route.intensity,
@@ -103,7 +109,7 @@ def features(
         "cumulative_reduction": _reduction_percent(floored[0], floored[-1]),
         "emissions_trend": _yearly_change_percent(windows, [_log_emissions(window) for window in windows]),
         "newest_emissions_change": _yearly_change_percent(windows[-2:], [_log_emissions(window) for window in windows[-2:]]),
-        "investment_share": _investment_share(investments, newest=newest, assessed_on=assessed_on),
+        "investment_share": None if "investment_share" in contradicted else _investment_share(spent),
         "milestones_met": _milestones_met(plan, assessed_on=assessed_on),
         "target_attainment": _target_attainment(plan, windows=windows, intensities=floored, assessed_on=assessed_on),
         "lead_within_route": ratio_to_route,
@@ -111,6 +117,7 @@ def features(
     }
     return Features(
         figures={code: None if figure is None else _shown(figure) for code, figure in figures.items()},
+        contradicted=contradicted,
         headroom=rounded(parameters.headroom.value(ratio_to_industry), FIGURE_SCALE),
         stale_years=max(0, months_between(newest.end, assessed_on) // MONTHS_PER_YEAR),
         model_row=_model_row(windows, logs, route),
@@ -150,9 +157,7 @@ def _intensity_of_all(windows: Sequence[AnnualFigures]) -> Decimal:
 
 
 def _log_emissions(window: AnnualFigures) -> Decimal:
-    # A window of ten or eleven months is brought to twelve; which months are missing is not known better.
-    yearly = window.total_tco2e * MONTHS_PER_YEAR / window.months_covered
-    return max(yearly, EMISSIONS_FLOOR_TCO2E).ln()
+    return max(window.total_tco2e, EMISSIONS_FLOOR_TCO2E).ln()
 
 
 def _yearly_changes(windows: Sequence[AnnualFigures], logs: Sequence[Decimal]) -> list[Decimal]:
@@ -176,21 +181,32 @@ def _reduction_percent(earlier: Decimal, later: Decimal) -> Decimal:
     return (1 - later / earlier) * _HUNDRED
 
 
-def _investment_share(investments: Sequence[Investment], *, newest: AnnualFigures, assessed_on: date) -> Decimal | None:
-    """Recognised investment ÷ all capital expenditure of the same periods; periods ending in the last 36 months of the account.
-
-    Every line of a period repeats its total, which counts once; where lines disagree the larger counts. Looking back from the
-    newest window and not from today, so that a subject does not sink while the bureau waits for figures.
-    """
-    counted = [line for line in investments if months_between(line.end, newest.end) < INVESTMENT_MONTHS and line.start <= assessed_on]
-    totals: dict[tuple[date, date], Decimal] = {}
-    for line in counted:
-        period = (line.start, line.end)
-        totals[period] = max(totals.get(period, Decimal(0)), line.total_capital_expenditure_yuan)
-    total = sum(totals.values(), Decimal(0))
+def _investment_share(investments: Sequence[Investment]) -> Decimal | None:
+    """Recognised investment ÷ all capital expenditure of the same periods; None where there was none."""
+    total = sum(_capital_expenditure(investments).values(), Decimal(0))
     if total <= 0:
         return None
-    return sum((line.amount_yuan for line in counted if line.recognised), Decimal(0)) / total
+    return sum((line.amount_yuan for line in investments if line.recognised), Decimal(0)) / total
+
+
+def _contradict(investments: Sequence[Investment]) -> bool:
+    """Tell whether more was invested in some period than was spent in it at all: one of the two is wrong, and no one knows which.
+
+    One such period and the share of all of them says nothing: left out alone, it would take a poor period with it.
+    """
+    invested: dict[tuple[date, date], Decimal] = defaultdict(Decimal)
+    for line in investments:
+        invested[line.start, line.end] += line.amount_yuan
+    return any(invested[period] > total for period, total in _capital_expenditure(investments).items())
+
+
+def _capital_expenditure(investments: Sequence[Investment]) -> Mapping[tuple[date, date], Decimal]:
+    """Every line of a period repeats its total, which counts once; where lines disagree the larger counts."""
+    totals: dict[tuple[date, date], Decimal] = {}
+    for line in investments:
+        period = (line.start, line.end)
+        totals[period] = max(totals.get(period, Decimal(0)), line.total_capital_expenditure_yuan)
+    return totals
 
 
 def _milestones_met(plan: Plan | None, *, assessed_on: date) -> Decimal | None:

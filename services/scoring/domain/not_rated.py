@@ -13,7 +13,6 @@ from services.scoring.domain.parameters import Reference, References
 from services.scoring.domain.statement import MONTHS_PER_YEAR, AnnualFigures, Statement, months_between
 
 WINDOWS_MIN = 2
-MONTHS_MIN = 10
 
 
 class NotRatedCode(Enum):
@@ -33,8 +32,8 @@ _TEXTS = {
         "The enterprise is not in the directory of enterprises: its industry is unknown, so there is nothing to compare it with.",
     ),
     NotRatedCode.TOO_FEW_PERIODS: (
-        "有排放数据的十二个月期间不足两个(每个期间至少覆盖十个月)。",
-        "There are fewer than two 12-month periods with emissions on the account for at least ten months each.",
+        "十二个月均有完整排放数据的期间不足两个。",
+        "There are fewer than two 12-month periods with complete emissions on the account for all twelve months.",
     ),
     NotRatedCode.NO_OUTPUT: (
         "有产量数据的期间不足两个,无法计算排放强度。",
@@ -104,7 +103,7 @@ def comparable(statement: Statement, *, references: References) -> Comparable | 
 
 def comparable_windows(figures: Sequence[AnnualFigures]) -> tuple[AnnualFigures, ...] | NotRatedCode:
     """Return the usable windows of the newest product, oldest first and without overlap, or why there are fewer than two."""
-    covered = [window for window in figures if _is_covered(window)]
+    covered = [window for window in figures if _is_whole(window)]
     if len(covered) < WINDOWS_MIN:
         return NotRatedCode.TOO_FEW_PERIODS
     made = [window for window in covered if window.output_amount > 0]
@@ -134,7 +133,12 @@ def referenced(windows: tuple[AnnualFigures, ...], *, industry_code: str, refere
     return Comparable(windows=windows, route=route, industry=industry)
 
 
-def _is_covered(window: AnnualFigures) -> bool:
-    # Emissions below nothing come from a correction that is still on its way; such a window does not count yet.
+def _is_whole(window: AnnualFigures) -> bool:
+    """Tell whether the window holds the emissions of all its months, as it holds their output.
+
+    One month less is refused and not brought to twelve: divided by the output of the whole window, a gap of data would look like
+    a reduction, and nobody knows what the missing month was like. Emissions below nothing come from a correction that is still on
+    its way; such a window does not count yet.
+    """
     whole_year = months_between(window.start, window.end) == MONTHS_PER_YEAR
-    return whole_year and window.months_covered >= MONTHS_MIN and min(window.scope1_tco2e, window.scope2_tco2e) >= 0
+    return whole_year and window.months_covered == MONTHS_PER_YEAR and min(window.scope1_tco2e, window.scope2_tco2e) >= 0

@@ -45,6 +45,8 @@ _CODES = {
     "lead_within_route": ("R501", "R501"),
     "lead_within_industry": ("R502", "R502"),
 }
+# Code of an index whose evidence contradicts itself and therefore is none.
+_CONTRADICTED = {"investment_share": "R421"}
 # Families of the model's features.
 _FAMILIES = {
     "level_vs_reference": "R221",
@@ -107,6 +109,10 @@ _TEXTS = {
     "R413": (
         "没有可核对的转型规划目标:提交含年度目标的转型规划。",
         "There is no target of a transition plan to check against: submit a plan with yearly targets.",
+    ),
+    "R421": (
+        "申报的技术投资超过同期资本支出总额,数据矛盾,不作为依据:请更正申报。",
+        "Investment on record exceeds all capital expenditure of its period, which cannot be, and does not count: correct the declaration.",
     ),
     "R501": (
         "排放强度尚未领先同工艺水平(领先水平为基准的70%)。",
@@ -178,6 +184,8 @@ def _parts(one: IndexValue, *, observed: Features, prediction: Prediction) -> It
     """Split an index's shortfall against full marks into its reasons."""
     if one.index.code != MODEL_INDEX:
         with_evidence, without = _CODES[one.index.code]
+        if one.index.code in observed.contradicted:
+            without = _CONTRADICTED[one.index.code]
         yield with_evidence if one.figure is not None else without, one.value - FULL_MARKS
         return
     at_baseline, parts = model_contributions(prediction, index=one.index, headroom=observed.headroom)
@@ -192,4 +200,4 @@ def _reason(code: str, points: Decimal) -> ReasonCode:
 
 
 # Every index and every feature has a reason; a new one without is found here, when the module is read, and not by a bank.
-assert set(_FAMILIES.values()) | {code for pair in _CODES.values() for code in pair} <= set(_TEXTS)
+assert {*_FAMILIES.values(), *_CONTRADICTED.values(), *(code for pair in _CODES.values() for code in pair)} <= set(_TEXTS)

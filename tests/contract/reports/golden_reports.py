@@ -66,7 +66,7 @@ def add(*, name: str, event_file: Path, after: str | None) -> None:
         raise SystemExit(f"{name} is there: golden reports are only added to")
     event_text = event_file.read_bytes()
     message = json_format.Parse(event_text, assessment_pb2.AssessmentMade())
-    assessed, _ = wire.assessed_subject(message.SerializeToString())
+    assessed = wire.assessed_subject(message.SerializeToString())
     place = Place(number=1, predecessor=None)
     if after is not None:
         content = _content(known[after].report_file.read_bytes())

@@ -92,7 +92,7 @@ class TestGoldenReports:
         """Same bytes for ever: the composer may gain schemas, but carbonbureau.report/1 never moves."""
         claims = json.loads(content_of(golden))
         named = claims["revision"]["predecessor"]
-        assessed, _ = wire.assessed_subject(golden.event().SerializeToString())
+        assessed = wire.assessed_subject(golden.event().SerializeToString())
         again = compose(
             assessed=assessed,
             place=Place(number=claims["revision"]["number"], predecessor=Predecessor(**named) if named else None),

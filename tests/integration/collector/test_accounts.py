@@ -16,7 +16,7 @@ import pytest
 from carbonbureau.accounts.v1 import account_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
-from services.collector.accounts import newest_statement, statement_as_known_on
+from services.collector.accounts import RECORDS_TOLD_MAX, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS
 from services.common import work_queue
 from services.common.errors import Refused
@@ -98,6 +98,20 @@ class TestRebuild:
         ]
 
 
+class TestFiguresBeyondEveryLimit:
+    def test_seal_a_revision_that_says_so_and_leave_no_work_behind(self, collector: Collector) -> None:
+        """A thousand and one records of the largest amount: their sum has more digits than an amount, a window and a line can hold."""
+        largest = "1000000000000"
+        sent = [("stats-sx", output(largest, record_number=f"O{number}")) for number in range(1001)]
+        sent += [("stats-sx", output(largest, facility_number=f"F{number}", record_number=f"F{number}")) for number in range(1001)]
+        collector.send(*sent, ("eco-sx", reported("5")))
+        collector.rebuild()
+        assert {"FIGURE_BEYOND_LIMIT", "WINDOW_BEYOND_LIMIT"} <= open_rules(collector)
+        assert collector.net() == [("2024-01-01 scope 1", "5.000000")]
+        assert list(collector.statements()[-1].annual_figures) == []
+        assert collector.rows("SELECT * FROM work_item") == []
+
+
 class TestCorrection:
     def test_reverses_and_posts_again(self, collector: Collector) -> None:
         collector.send(("eco-sx", reported("100", record_number="1")))
@@ -164,6 +178,13 @@ class TestFindings:
         assert "FACILITY_NOT_REGISTERED" in open_rules(collector)
         assert collector.findings("eco-sx") == []
 
+    def test_of_many_records_are_told_by_the_first_of_each_provider(self, collector: Collector) -> None:
+        same = [("tax-sx", fuel("5", record_number=str(number), basis=INVOICED)) for number in range(2 * RECORDS_TOLD_MAX)]
+        collector.send(*same)
+        collector.rebuild()
+        told = [finding for finding in collector.findings("tax-sx") if finding.rule_id == "QUANTITY_STATED_TWICE"]
+        assert len(told) == RECORDS_TOLD_MAX
+
     def test_are_provisional(self, collector: Collector) -> None:
         collector.send(("eco-sx", reported("1")))
         collector.rebuild()
@@ -183,6 +204,23 @@ class TestFacilities:
         collector.send(("ndrc-sx", entry(owned("F1", "2010-01-01", "2023-01-01"), code=owner, record_number="E", record_revision=2)))
         collector.rebuild()
         assert collector.net() == [("2024-01-01 scope 1", "5.000000")]
+
+    def test_of_this_province_are_not_taken_over_by_a_foreign_register(self, collector: Collector) -> None:
+        """The regulator of another region registers a plant of its own under the number of one here."""
+        owner, foreign = code_of(1), code_of(2, region="999000")
+        collector.send(
+            ("ndrc-sx", entry(owned("F1", "2015-01-01"), code=owner)),
+            ("eco-sx", reported("5", code=owner, facility_number="F1")),
+        )
+        collector.rebuild()
+        collector.send(
+            ("cer-au", entry(owned("F1", "2024-01-01"), code=foreign)),
+            ("cer-au", reported("7", code=foreign, facility_number="F1", period=month(2024, 2))),
+        )
+        collector.rebuild()
+        assert collector.net() == [("2024-01-01 scope 1", "5.000000"), ("2024-02-01 scope 1", "7.000000")]
+        assert len(collector.rows("SELECT DISTINCT facility_id FROM posting")) == 2
+        assert numbers(collector) == [1, 1]
 
     def test_count_once_whichever_came_first(self, collector: Collector) -> None:
         seller, buyer = code_of(1), code_of(2)

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from carbonbureau.intake.v1 import notice_pb2
+from carbonbureau.intake.v1 import submission_pb2 as intake
 from google.protobuf import json_format, timestamp_pb2
 
-from services.collector.consumer import PRIORITY_BACKFILL, PRIORITY_CORRECTION, PRIORITY_LIVE, Intake
+from deploy.local.plan import PROVIDERS_FILE
+from services.collector.consumer import FINDINGS_TOLD_MAX, PRIORITY_BACKFILL, PRIORITY_CORRECTION, PRIORITY_LIVE, Intake
 from services.collector.domain.merkle import tree_hash
+from services.collector.domain.submission import Kind
+from services.collector.providers import Entry, parse_directory
+from services.collector.store import directory
+from services.collector.tables import APPEND_ONLY
+from services.common.consumer import Record
 from tests.integration.collector.conftest import Collector, outcomes
 from tests.unit.collector.submissions import (
     CODE,
     PROVINCE,
     SUBJECT_ID,
     code_of,
+    days,
     electricity,
     entry,
     fuel,
@@ -26,6 +39,26 @@ from tests.unit.collector.submissions import (
     owned,
     reported,
 )
+
+
+def withdraw(collector: Collector, code: str) -> None:
+    _replace(collector, [entry for entry in _shipped() if entry.provider.code != code])
+
+
+def narrow(collector: Collector, code: str, *kinds: str) -> None:
+    """Leave a provider these kinds only."""
+    left = frozenset(Kind(kind) for kind in kinds)
+    changed = [replace(one, provider=replace(one.provider, kinds=left)) if one.provider.code == code else one for one in _shipped()]
+    _replace(collector, changed)
+
+
+def _shipped() -> list[Entry]:
+    return parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))
+
+
+def _replace(collector: Collector, entries: Sequence[Entry]) -> None:
+    with collector.database.transaction("test.directory") as transaction:
+        directory.replace_directory(transaction, [(one.provider, one.department) for one in entries], at=transaction.now())
 
 
 class TestOutcomes:
@@ -74,14 +107,131 @@ class TestOutcomes:
         collector.take(collector.record("grid-sx", sent, topic_id=uuid4()))
         assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED", "DUPLICATE"]
 
-    def test_of_a_provider_that_left_the_directory_are_rejections(self, collector: Collector) -> None:
-        collector.run("UPDATE provider SET withdrawn_at = now() WHERE provider_code = 'grid-sx'")
-        collector.send(("grid-sx", electricity("1")))
-        assert {finding.rule_id for finding in collector.findings("grid-sx")} == {"FORM_KIND_NOT_ENTITLED", "FORM_REGION_NOT_ENTITLED"}
+    def test_of_a_provider_that_left_the_directory_are_those_of_its_rights_until_then(self, collector: Collector) -> None:
+        """It lost the right to write first, so what lies on its topics was published before."""
+        withdraw(collector, "grid-sx")
+        collector.send(("grid-sx", electricity("1")), ("grid-sx", electricity("1", code=code_of(1, region="440300"))))
+        assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED", "REJECTED"]
+        assert {finding.rule_id for finding in collector.findings("grid-sx")} == {"FORM_REGION_NOT_ENTITLED"}
+
+    def test_of_a_kind_that_was_taken_depend_on_whether_its_topic_was(self, collector: Collector) -> None:
+        narrow(collector, "ent-sx", "ELECTRICITY_USE", "OUTPUT")
+        collector.send(("ent-sx", reported("1")), ("ent-sx", fuel("1")))
+        told = {finding.kind: finding.rule_id for finding in collector.findings("ent-sx")}
+        assert told == {"FUEL_USE": "FORM_KIND_NOT_ENTITLED"}
+
+    def test_of_a_topic_whose_provider_nobody_knows_are_rejections(self, collector: Collector) -> None:
+        collector.take(collector.record("nobody", electricity("1")))
+        assert {finding.rule_id for finding in collector.findings("nobody")} == {"FORM_KIND_NOT_ENTITLED", "FORM_REGION_NOT_ENTITLED"}
 
     def test_of_the_same_key_from_two_providers_are_two_submissions(self, collector: Collector) -> None:
         collector.send(("tax-sx", electricity("1", record_number="7")), ("ent-sx", electricity("1", record_number="7")))
         assert collector.counts()["records"]["accepted"] == 2
+
+
+class TestRecordsReadAgain:
+    """Somebody set `next_offset` back by hand: the same places of the same topic come again, in other batches."""
+
+    def of_every_outcome(self, collector: Collector) -> list[Record]:
+        sound = electricity("1.5", record_number="1")
+        sent: list[intake.Submission | bytes | None] = [
+            sound,
+            sound,
+            electricity("1.6", record_number="1"),
+            electricity("-1", record_number="2", period=month(2031, 1)),
+            electricity("2", record_number="3", record_revision=2),
+            b"\xff\xfe",
+            None,
+        ]
+        entries = [collector.record("ndrc-sx", entry(owned("F1"), owned("F2"), record_number="E"))]
+        return [*(collector.record("grid-sx", one) for one in sent), *entries]
+
+    @staticmethod
+    def everything(collector: Collector) -> dict[str, list[dict[str, object]]]:
+        return {table.name: collector.rows(f"SELECT * FROM {table.name} ORDER BY {table.c[0].name}") for table in APPEND_ONLY}
+
+    @pytest.mark.parametrize("size", [1, 3, 8])
+    def test_write_nothing_however_they_fall_into_batches(self, collector: Collector, size: int) -> None:
+        records = self.of_every_outcome(collector)
+        collector.take(*records)
+        collector.rebuild()
+        before, counts = self.everything(collector), collector.counts()
+        events = collector.rows("SELECT event_id FROM outbox_event ORDER BY id")
+        for start in range(0, len(records), size):
+            collector.take(*records[start : start + size])
+        assert collector.rows("SELECT * FROM work_item") == []
+        collector.rebuild()
+        assert self.everything(collector) == before
+        assert collector.counts() == counts
+        assert collector.rows("SELECT event_id FROM outbox_event ORDER BY id") == events
+
+    def test_leave_the_new_ones_among_them_to_be_taken_in_with_receipts_of_their_own(self, collector: Collector) -> None:
+        """Offsets 2 and 3 were taken in, skipped ones before and new ones behind come with them in one batch."""
+        records = [collector.record("grid-sx", electricity(str(number))) for number in range(6)]
+        collector.take(*records[2:4])
+        collector.take(*records)
+        collector.take(*records)
+        ranges = [(receipt.first_offset, receipt.last_offset, receipt.accepted_count) for receipt in collector.receipts("grid-sx")]
+        assert sorted(ranges) == [(0, 1, 2), (2, 3, 2), (4, 5, 2)]
+        assert collector.counts()["records"]["accepted"] == 6
+
+    def test_raise_no_alarm_while_they_are_the_same(self, collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+        records = self.of_every_outcome(collector)
+        collector.take(*records)
+        withdraw(collector, "grid-sx")
+        collector.take(*records)
+        assert [entry for entry in caplog.records if entry.levelno >= logging.ERROR] == []
+
+    def test_raise_the_alarm_when_others_stood_at_their_places(self, collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+        """The log lost its end and gave the offsets out again: nothing may look as if these records had been taken in."""
+        records = self.of_every_outcome(collector)
+        collector.take(*records)
+        others = [replace(record, value=electricity("9").SerializeToString()) for record in records]
+        before = self.everything(collector)
+        collector.take(*others)
+        alarms = [(entry.__dict__["topic"], entry.__dict__["offset"]) for entry in caplog.records if entry.levelno >= logging.ERROR]
+        assert sorted(alarms) == sorted((record.topic, record.offset) for record in records)
+        assert self.everything(collector) == before
+
+
+class TestACorrectionAboutAnotherSubject:
+    """`code_of(1)` is whom the original is about, `code_of(2)` whom its correction names."""
+
+    @staticmethod
+    def sent(revision: int, number: int) -> intake.Submission:
+        return electricity("1", code=code_of(number), record_number="7", record_revision=revision)
+
+    @pytest.mark.parametrize("batches", [1, 2])
+    def test_is_rejected_when_the_original_is_held(self, collector: Collector, batches: int) -> None:
+        original, correction = self.sent(1, 1), self.sent(2, 2)
+        for sent in ([original, correction],) if batches == 1 else ([original], [correction]):
+            collector.send(*(("grid-sx", one) for one in sent))
+        assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED", "REJECTED"]
+        assert [finding.rule_id for finding in collector.findings("grid-sx")] == ["FORM_CORRECTION_OF_ANOTHER_SUBJECT"]
+
+    @pytest.mark.parametrize("batches", [1, 2])
+    def test_does_not_take_the_key_of_the_right_correction(self, collector: Collector, batches: int) -> None:
+        collector.send(("grid-sx", self.sent(1, 1)))
+        wrong, right = ("grid-sx", self.sent(2, 2)), ("grid-sx", self.sent(2, 1))
+        for sent in ([wrong, right],) if batches == 1 else ([wrong], [right]):
+            collector.send(*sent)
+        assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED", "REJECTED", "ACCEPTED"]
+
+    def test_that_came_first_is_told_of_when_the_original_comes(self, collector: Collector) -> None:
+        late, original = ("grid-sx", self.sent(3, 2)), ("grid-sx", self.sent(1, 1))
+        collector.send(late)
+        collector.rebuild()
+        assert collector.findings("grid-sx") == []
+        collector.send(original)
+        collector.rebuild()
+        (finding,) = (one for one in collector.findings("grid-sx") if one.rule_id == "CORRECTION_OF_ANOTHER_SUBJECT")
+        assert (finding.record_number, finding.record_revision) == ("7", 3)
+        assert outcomes(collector.receipts("grid-sx")) == ["PARKED", "ACCEPTED"]
+
+    def test_that_was_parked_is_a_duplicate_when_it_comes_again(self, collector: Collector) -> None:
+        for one in (self.sent(2, 2), self.sent(1, 1), self.sent(2, 2)):
+            collector.send(("grid-sx", one))
+        assert outcomes(collector.receipts("grid-sx")) == ["PARKED", "ACCEPTED", "DUPLICATE"]
 
 
 class TestReceipts:
@@ -128,6 +278,30 @@ class TestFindings:
     def test_of_a_conflict_name_the_rule(self, collector: Collector) -> None:
         collector.send(("grid-sx", electricity("1", record_number="1")), ("grid-sx", electricity("2", record_number="1")))
         assert [finding.rule_id for finding in collector.findings("grid-sx")] == ["FORM_KEY_CONFLICT"]
+
+
+class TestAFloodOfBadRecords:
+    def bad(self, number: int) -> intake.Submission:
+        """Make a record in which hardly anything is right."""
+        fields: dict[str, Any] = {"code": "x", "record_number": "", "record_revision": -number, "facility_number": " "}
+        return fuel("-1e9", fuel_code="", ncv="NaN", basis=99, period=days("1899-13-01", "2031", zone="no/where"), **fields)
+
+    def test_is_told_by_few_findings_a_record_and_kept_whole(self, collector: Collector) -> None:
+        collector.take(collector.record("grid-sx", self.bad(1), key=None))
+        kept = collector.rows("SELECT rule_id FROM record_finding")
+        assert len(kept) > FINDINGS_TOLD_MAX
+        assert len(collector.findings("grid-sx")) == FINDINGS_TOLD_MAX
+
+    def test_holds_back_neither_receipts_nor_other_findings_when_one_is_refused(self, collector: Collector) -> None:
+        """The outbox holds back what shares a key with a refused event, and sends one event of a key at a time."""
+        collector.take(
+            *(collector.record("grid-sx", self.bad(number), key=None) for number in range(50)), collector.record("grid-sx", b"?")
+        )
+        keys = Counter(row["key"] for row in collector.events("provider.notices.v1.grid-sx"))
+        assert keys.pop(b"grid-sx") == len(collector.receipts("grid-sx"))
+        assert set(keys.values()) == {1}
+        (quarantined,) = collector.events("bureau.intake-quarantine.v1")
+        assert quarantined["key"] == str(quarantined["event_id"]).encode()
 
 
 class TestQuarantine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +14,11 @@ from carbonbureau.intake.v1 import notice_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 from google.protobuf import json_format
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import MessageSizeTooLargeError
+from kafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
 
+from deploy.local import kafka_programs
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
-from services.collector.domain.provider import intake_topics
-from services.collector.store import directory
+from services.collector.subscription import Subscription
 from services.common import work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
@@ -34,12 +35,36 @@ TIMEOUT_S = 90.0
 KINDS = {"grid": "ELECTRICITY_USE", "ent": "FUEL_USE,OUTPUT,REPORTED_EMISSIONS,REGISTRY_ENTRY"}
 
 
+def publish(
+    applied: Directory,
+    name: str,
+    domain: str,
+    *sent: intake.Submission | bytes | None,
+    key: bytes | None = None,
+    headers: Sequence[tuple[str, bytes]] = (),
+) -> None:
+    """Publish as a provider on its topic of a domain; each record is acknowledged when this returns."""
+    topic = f"intake.{domain}.v1.{applied.code(name)}"
+    producer = KafkaProducer(**applied.client(name), acks="all", max_block_ms=5_000, max_request_size=32 * 1024 * 1024)
+    try:
+        futures = []
+        for one in sent:
+            value = one.SerializeToString() if isinstance(one, intake.Submission) else one
+            own_key = one.subject_code.encode() if isinstance(one, intake.Submission) else b"key"
+            futures.append(producer.send(topic, value, key=key or own_key, headers=list(headers)))
+        for future in futures:
+            future.get(timeout=10)
+    finally:
+        producer.close(timeout=1)
+
+
 class Running:
     """A collector whose loops run in this process."""
 
-    def __init__(self, applied: Directory, consumer: Consumer) -> None:
+    def __init__(self, applied: Directory, consumer: Consumer, subscription: Subscription) -> None:
         self.applied = applied
         self.consumer = consumer
+        self.subscription = subscription
 
     def publish(
         self,
@@ -49,19 +74,7 @@ class Running:
         key: bytes | None = None,
         headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
-        """Publish as a provider on its topic of a domain; each record is acknowledged when this returns."""
-        topic = f"intake.{domain}.v1.{self.applied.code(name)}"
-        producer = KafkaProducer(**self.applied.client(name), acks="all", max_block_ms=5_000, max_request_size=32 * 1024 * 1024)
-        try:
-            futures = []
-            for one in sent:
-                value = one.SerializeToString() if isinstance(one, intake.Submission) else one
-                own_key = one.subject_code.encode() if isinstance(one, intake.Submission) else b"key"
-                futures.append(producer.send(topic, value, key=key or own_key, headers=list(headers)))
-            for future in futures:
-                future.get(timeout=10)
-        finally:
-            producer.close(timeout=1)
+        publish(self.applied, name, domain, *sent, key=key, headers=headers)
 
     def wait(self, what: Callable[[], bool]) -> None:
         deadline = time.monotonic() + TIMEOUT_S
@@ -116,12 +129,9 @@ def running(applied: Directory) -> Iterator[Running]:
         session_timeout_ms=6_000,
     )
 
-    def topics() -> list[str]:
-        with database.transaction("test.topics") as transaction:
-            return intake_topics(directory.providers(transaction).values())
-
+    subscription = Subscription(consumer="collector", database=database, kafka_settings=settings)
     consumer = Consumer(
-        name="collector", group="collector", topics=topics, handle=Intake(province=PROVINCE).handle, database=database,
+        name="collector", group="collector", topics=subscription.topics, handle=Intake(province=PROVINCE).handle, database=database,
         kafka_settings=settings, refresh_every_s=1.0,
     )  # fmt: skip
     worker = Polling("accounts", applied.collector.worker().step)
@@ -132,11 +142,12 @@ def running(applied: Directory) -> Iterator[Running]:
     for thread in threads:
         thread.start()
     try:
-        yield Running(applied, consumer)
+        yield Running(applied, consumer, subscription)
     finally:
         stop.set()
         for thread in threads:
             thread.join(30)
+        subscription.close()
 
 
 @pytest.fixture
@@ -232,6 +243,57 @@ class TestHostileInput:
         assert path.records()["accepted"] == 1
 
 
+class TestAClientThatPacksInItsOwnWay:
+    @pytest.mark.parametrize("codec", ["lz4", "snappy", "gzip", "none"])
+    def test_is_read_whatever_the_codec(self, path: Running, codec: str) -> None:
+        """We cannot unpack lz4 or snappy: the broker packs anew. Agencies' clients are Java, and so is this one."""
+        topic = f"intake.energy.v1.{path.applied.code('grid')}"
+        sent = [electricity("1", record_number=f"{codec}-{number}") for number in range(50)]
+        lines = [f"content-type:application/json\t{CODE}\t{json_format.MessageToJson(one, indent=None)}" for one in sent]
+        produce_with_java(path.applied, "grid", topic, codec, lines)
+        path.publish("grid", "energy", electricity("7", record_number="AFTER"))
+        path.taken_in(51)
+        assert path.records()["accepted"] == 51
+
+
+def produce_with_java(applied: Directory, name: str, topic: str, codec: str, lines: Sequence[str]) -> None:
+    """Publish lines of headers, key and value with Apache Kafka's own console producer, signed in as a provider."""
+    client = applied.client(name)
+    login = f'username="{client["sasl_plain_username"]}" password="{client["sasl_plain_password"]}"'
+    settings = {
+        "security.protocol": client["security_protocol"],
+        "sasl.mechanism": client["sasl_mechanism"],
+        "sasl.jaas.config": f"org.apache.kafka.common.security.scram.ScramLoginModule required {login};",
+        "linger.ms": "500",
+    }
+    file = applied.secrets_dir / "java.properties"
+    file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    command = [
+        *(kafka_programs.java(), "-cp", f"{kafka_programs.jars()}/*", "org.apache.kafka.tools.ConsoleProducer"),
+        *("--bootstrap-server", str(client["bootstrap_servers"]), "--topic", topic, "--producer.config", str(file)),
+        *("--compression-codec", codec, "--property", "parse.key=true", "--property", "parse.headers=true"),
+    ]
+    done = subprocess.run(command, input="\n".join(lines) + "\n", text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ERROR" not in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+class TestPositionsSetBackByHand:
+    def test_have_the_log_read_again_and_nothing_written_twice(self, applied: Directory) -> None:
+        applied.apply(**KINDS)
+        with running(applied) as path:
+            path.publish("grid", "energy", electricity("1", record_number="1"), electricity("-1"), b"\xff", None)
+            path.taken_in(4)
+        applied.collector.run("UPDATE consumer_position SET next_offset = 0")
+        with running(applied) as path:
+            path.publish("grid", "energy", electricity("2", record_number="2"))
+            path.taken_in(5)
+            path.settled()
+            assert path.records() == {"accepted": 2, "duplicate": 0, "rejected": 1, "quarantined": 2}
+            receipts = [notice.receipt for notice in path.notices("grid", 3) if notice.HasField("receipt")]
+        assert sorted(one.offset for receipt in receipts for one in receipt.outcomes) == list(range(5))
+
+
 class TestATopicMadeAgain:
     def test_is_read_from_its_beginning_and_what_was_there_is_a_duplicate(self, path: Running) -> None:
         topic = f"intake.energy.v1.{path.applied.code('grid')}"
@@ -254,3 +316,24 @@ class TestAProviderThatIsAdded:
         path.applied.apply(**KINDS, eco="REPORTED_EMISSIONS")
         path.publish("eco", "emissions", reported("5"))
         path.taken_in(1)
+
+
+class TestATopicThatLeavesTheDirectory:
+    @pytest.mark.parametrize("left", [{"ent": KINDS["ent"]}, {**KINDS, "grid": "OUTPUT"}], ids=["with its provider", "with its domain"])
+    @pytest.mark.parametrize("known", [True, False], ids=["read before", "never read"])
+    def test_is_read_to_its_end_and_then_no_more(self, applied: Directory, left: dict[str, str], known: bool) -> None:
+        applied.apply(**KINDS)
+        topic = f"intake.energy.v1.{applied.code('grid')}"
+        if known:
+            with running(applied) as path:
+                path.publish("grid", "energy", electricity("1", record_number="BEFORE"))
+                path.taken_in(1)
+        # Nobody reads while the provider publishes and is withdrawn.
+        publish(applied, "grid", "energy", electricity("2", record_number="UNREAD"))
+        applied.apply(**left)
+        with pytest.raises(TopicAuthorizationFailedError):
+            publish(applied, "grid", "energy", electricity("3"))
+        with running(applied) as path:
+            path.taken_in(1 + known)
+            assert path.records() == {"accepted": 1 + known, "duplicate": 0, "rejected": 0, "quarantined": 0}
+            path.wait(lambda: topic not in path.subscription.topics())

@@ -9,10 +9,20 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ConfigResource,
+    ConfigResourceType,
+    ResourcePattern,
+    ResourceType,
+)
 from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 
 from deploy.local.kafka import KafkaBroker
-from services.collector.providers import Applied, apply_directory, parse_directory
+from services.collector.providers import Applied, BrokerRefusedError, apply_directory, parse_directory, take_rights
 from services.collector.store import directory
 from services.common.clock import SystemClock
 from services.common.settings import KafkaSettings, SecretFile
@@ -114,6 +124,19 @@ class TestApply:
         finally:
             admin.close()
 
+    def test_has_every_topic_compressed_by_the_broker_also_one_that_was_made_before(self, applied: Directory) -> None:
+        created = applied.apply(grid="ELECTRICITY_USE").topics_created
+        older = f"intake.energy.v1.{applied.code('grid')}"
+        admin = applied.broker.admin()
+        try:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, older, {"compression.type": "producer"})])
+            assert applied.apply(grid="ELECTRICITY_USE").topics_altered == (older,)
+            assert applied.apply(grid="ELECTRICITY_USE").topics_altered == ()
+            described = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic) for topic in created], config_filter="all")
+            assert {described["topic"][topic]["compression.type"]["value"] for topic in created} == {"zstd"}
+        finally:
+            admin.close()
+
     def test_keeps_passwords_from_other_eyes(self, applied: Directory) -> None:
         applied.apply(grid="ELECTRICITY_USE")
         (file,) = applied.secrets_dir.iterdir()
@@ -133,6 +156,19 @@ class TestApply:
         applied.apply(ent="FUEL_USE")
         with pytest.raises(TopicAuthorizationFailedError):
             send(applied, "ent", f"intake.production.v1.{applied.code('ent')}")
+
+    def test_says_why_when_a_right_cannot_be_taken(self, applied: Directory) -> None:
+        """Signed in as who may not alter the cluster, the broker refuses."""
+        applied.apply(grid="ELECTRICITY_USE")
+        resource = ResourcePattern(ResourceType.TOPIC, f"intake.energy.v1.{applied.code('grid')}", ACLResourcePatternType.LITERAL)
+        right = ACL(f"User:{applied.code('grid')}", "*", ACLOperation.WRITE, ACLPermissionType.ALLOW, resource)
+        admin = KafkaAdminClient(**applied.client("grid"))
+        try:
+            with pytest.raises(BrokerRefusedError, match="ClusterAuthorizationFailed"):
+                take_rights(admin, [right])
+        finally:
+            admin.close()
+        send(applied, "grid", f"intake.energy.v1.{applied.code('grid')}")
 
 
 class TestRights:

@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from deploy.local import postgres as local_postgres
+from services.common import log_lines
 from services.common.clock import SystemClock
 from services.common.database import Database, is_conflict, is_recoverable, sqlstate
 from services.common.settings import PostgresSettings, SecretFile
@@ -118,6 +120,55 @@ class TestCopyInto:
         with database.transaction("test.copy") as transaction:
             transaction.copy_into("typed", ["amount", "at", "names"], [row])
         assert query(database, "SELECT amount, at, names FROM typed") == [row]
+
+
+CANARY = "91140400MA0CANARY7"
+
+
+class TestErrors:
+    """What the server says of a fault, as it stands on a log line: which rule was broken where, and not by what."""
+
+    @pytest.mark.parametrize(
+        ("statement", "told"),
+        [
+            (
+                f"INSERT INTO one_code VALUES ('{CANARY}'), ('{CANARY}')",
+                "SQLSTATE 23505, constraint one_code_pkey, table one_code",
+            ),
+            ("INSERT INTO one_code VALUES (:code || 'x')", "SQLSTATE 23514, constraint short, table one_code"),
+            ("INSERT INTO one_code VALUES (NULL)", "SQLSTATE 23502, table one_code, column code"),
+            ("SELECT CAST(:code AS integer)", "SQLSTATE 22P02"),
+            ("SELECT jsonb('{' || :code)", "SQLSTATE 22P02"),
+            (f"DO $$ BEGIN RAISE EXCEPTION '{CANARY}' USING DETAIL = '{CANARY}', HINT = '{CANARY}'; END $$", "SQLSTATE P0001"),
+        ],
+    )
+    def test_are_told_without_what_was_submitted(self, database: Database, statement: str, told: str) -> None:
+        execute(database, "CREATE TABLE IF NOT EXISTS one_code (code text PRIMARY KEY CONSTRAINT short CHECK (length(code) < 19))")
+        with pytest.raises(DBAPIError) as caught:
+            execute(database, statement, **({"code": CANARY} if ":code" in statement else {}))
+        description = log_lines.described(caught.value)
+        assert f"[{told}]" in description.splitlines()[0]
+        assert CANARY not in description
+
+    def test_of_a_copy_are_told_likewise(self, database: Database) -> None:
+        with pytest.raises(psycopg.Error) as caught, database.transaction("test.copy") as transaction:
+            transaction.copy_into("taken", ["topic", "partition"], [("t", CANARY)])
+        description = log_lines.described(caught.value)
+        assert description.startswith("psycopg.errors.InvalidTextRepresentation [SQLSTATE 22P02]")
+        assert CANARY not in description
+
+    def test_of_a_connection_name_the_cause(self, postgres_settings: PostgresSettings, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text(CANARY)
+        for url, told in (
+            (postgres_settings.url, "password authentication failed"),
+            (postgres_settings.url.replace(f":{make_url(postgres_settings.url).port}/", ":1/"), "Connection refused"),
+        ):
+            database = Database(PostgresSettings(url=url, password_file=SecretFile(tmp_path / "password")), SystemClock())
+            with pytest.raises(DBAPIError) as caught:
+                database.ping()
+            assert log_lines.summary(caught.value) == f"sqlalchemy.exc.OperationalError [{told}]"
+            assert CANARY not in log_lines.described(caught.value)
+            database.dispose()
 
 
 class TestRetrying:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from services.common.process import run_until_stopped
 from services.common.settings import TelemetrySettings
 
 telemetry_ = telemetry.configure("test", TelemetrySettings())
-log = logging.getLogger("loop")
+log = logging.getLogger("services.loop")
 
 def steady(stop):
     with telemetry.span("work"):
@@ -65,7 +66,7 @@ class TestRunUntilStopped:
         lines = [json.loads(line) for line in out.splitlines()]
         broke = next(line for line in lines if line["level"] == "ERROR")
         assert broke["message"] == "loop breaking broke"
-        assert "RuntimeError: broken invariant" in broke["exception"]
+        assert re.fullmatch(r"RuntimeError\n  services/common/process\.py:\d+ .*\n  <string>:\d+ breaking: ", broke["exception"])
         assert "on stop" in [line["message"] for line in lines]
 
 

@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def consuming(broker: KafkaBroker, principal: str, **settings: object) -> Iterat
         yield consumer
     finally:
         consumer.close(autocommit=False)
+
+
+def wait(what: Callable[[], bool]) -> None:
+    """Wait until a broker says what its controller has decided: it learns of it a moment later."""
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline, "did not come to pass in time"
+        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -144,11 +153,20 @@ class TestApply:
             broker_access.ResourcePattern(broker_access.ResourceType.TOPIC, "bureau.report-revised.v1"),
         )
         admin.create_acls([grant])
-        assert grant in broker_access._present_rights(admin, "gateway")
+        wait(lambda: grant in broker_access._present_rights(admin, "gateway"))
 
         broker_access.apply(admin, kafka_broker.state)
 
-        assert grant not in broker_access._present_rights(admin, "gateway")
+        wait(lambda: grant not in broker_access._present_rights(admin, "gateway"))
+
+    def test_says_why_when_a_right_cannot_be_taken_back(self, kafka_broker, admin):
+        rights = broker_access._present_rights(admin, "gateway")
+        with (
+            contextlib.closing(KafkaAdminClient(**kafka_broker.client_settings("gateway"))) as without_rights,
+            pytest.raises(CannotRunError, match="ClusterAuthorizationFailed"),
+        ):
+            broker_access._take_rights(without_rights, rights)
+        assert broker_access._present_rights(admin, "gateway") == rights
 
 
 class TestBroker:

@@ -13,6 +13,7 @@ import grpc
 import pytest
 from carbonbureau.bureau.v1 import inquiry_service_pb2 as pb
 from carbonbureau.bureau.v1 import inquiry_service_pb2_grpc as pb_grpc
+from carbonbureau.bureau.v1 import subject_service_pb2_grpc as subject_pb_grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from sqlalchemy import text
@@ -30,10 +31,14 @@ from services.common.settings import PostgresSettings, SecretFile
 from services.gateway import consumer
 from services.gateway.directory import SubscriberDirectory
 from services.gateway.inquiries import Inquiries
-from services.gateway.rpc import ERROR_DOMAIN, FULL_NAME, InquiryService
+from services.gateway.portal import Portal
+from services.gateway.revocation import Revocations
+from services.gateway.rpc import ERROR_DOMAIN, INQUIRY_SERVICE, SUBJECT_SERVICE, InquiryService, SubjectService
 from services.gateway.tls import ServerTls
+from services.gateway.tokens import TokenKeys
 from services.gateway.wire import REPORT_REVISED_TOPIC
 from tests.unit.gateway.examples import CHANGZHI
+from tests.unit.gateway.identity_provider import AUDIENCE, ISSUER, IdentityProvider
 
 TOPIC_ID = uuid.UUID("00000000-0000-4000-8000-0000000000bb")
 BANK, REGIONAL_BANK = "bank-one", "bank-regional"
@@ -149,11 +154,15 @@ class Gateway:
             client_ca_file=certificates.authority_file(state),
             clock=clock,
         )
+        self.crl_file = state.path / "authority-of-test.crl.pem"
+        self.crl_file.write_bytes(certificates.revocation_list(certificates.authority(state)))
+        self.revocations = self.revocations_as(must_be_known=True)
         self.inquiries = Inquiries(
             database=self.database,
             clock=clock,
             ids=RandomIds(),
             directory=self.directory,
+            revocations=self.revocations,
             freshness=self.freshness,
             stale_after_s=15,
         )
@@ -161,13 +170,42 @@ class Gateway:
         self.server = RpcServer(
             "127.0.0.1:0",
             "127.0.0.1:0",
-            [(add, InquiryService(self.inquiries), FULL_NAME)],
+            [(add, InquiryService(self.inquiries), INQUIRY_SERVICE)],
             self.tls.credentials(),
             error_domain=ERROR_DOMAIN,
         )
         self.server.start()
         self.server.set_serving(True)
+        self.provider = IdentityProvider(state.path / "token-keys-of-test.json")
+        self.token_keys = TokenKeys(self.provider.path, production=True)
+        self.portal = Portal(
+            database=self.database,
+            clock=clock,
+            ids=RandomIds(),
+            token_keys=self.token_keys,
+            token_issuer=ISSUER,
+            token_audience=AUDIENCE,
+            freshness=self.freshness,
+            stale_after_s=15,
+        )
+        self.portal_server = RpcServer(
+            "127.0.0.1:0",
+            "127.0.0.1:0",
+            [(subject_pb_grpc.add_SubjectServiceServicer_to_server, SubjectService(self.portal), SUBJECT_SERVICE)],
+            self.tls.credentials(clients=False),
+            error_domain=ERROR_DOMAIN,
+        )
+        self.portal_server.start()
+        self.portal_server.set_serving(True)
         self._banks: list[Bank] = []
+
+    def revocations_as(self, *, must_be_known: bool) -> Revocations:
+        return Revocations(
+            crl_file=self.crl_file,
+            client_ca_file=certificates.authority_file(self.state),
+            must_be_known=must_be_known,
+            clock=SystemClock(),
+        )
 
     def bank(self, code: str = BANK) -> Bank:
         return self.client(certificates.subscriber(self.state, code))
@@ -189,6 +227,9 @@ class Gateway:
     def inquiries_recorded(self) -> list[dict[str, Any]]:
         return self.rows("SELECT * FROM inquiry ORDER BY received_at, inquiry_id")
 
+    def portal_inquiries(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT * FROM portal_inquiry ORDER BY received_at, inquiry_id")
+
     def outcomes(self) -> Sequence[tuple[str, str | None]]:
         return [(row["outcome"], row["reason"]) for row in self.rows("SELECT * FROM inquiry_outcome ORDER BY outcome_id")]
 
@@ -196,6 +237,7 @@ class Gateway:
         for bank in self._banks:
             bank.channel.close()
         self.server.stop(0)
+        self.portal_server.stop(0)
         self.database.dispose()
 
 

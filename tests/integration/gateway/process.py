@@ -37,6 +37,10 @@ class ServiceProcess:
     def port(self) -> int:
         return int(self.setting("RPC_LISTEN_ADDRESS").rpartition(":")[2])
 
+    @property
+    def portal_port(self) -> int:
+        return int(self.setting("PORTAL_LISTEN_ADDRESS").rpartition(":")[2])
+
     def log(self) -> list[dict[str, Any]]:
         """Give the JSON lines of the log; other lines are left out."""
         found = []

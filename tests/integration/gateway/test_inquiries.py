@@ -7,15 +7,18 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import grpc
 import psycopg
 import pytest
 from carbonbureau.bureau.v1 import inquiry_service_pb2 as pb
 from carbonbureau.common.v1 import grade_pb2
+from cryptography import x509
 
 from deploy.local import certificates
 from deploy.local.postgres import PostgresServer
+from deploy.local.state import open_state
 from tests.integration.gateway.conftest import BANK, REGIONAL_BANK, SUBSCRIBERS, Bank, Gateway, refusal_of
 from tests.unit.gateway.examples import BEIJING, CHANGZHI, DATONG, OUTSIDE, report_revised
 
@@ -177,6 +180,66 @@ class TestRefusals:
             raw(b"\x0a" + b"\x00" * (10 * 1024 * 1024), timeout=10)
         assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert bank.grade().score == "63.12"
+
+
+class TestCertificates:
+    """What becomes of a certificate while its connection stands counts with the next call."""
+
+    def revoke(self, gateway: Gateway, code: str) -> None:
+        """Put a bank's certificate on the list, as its authority would."""
+        stolen = x509.load_pem_x509_certificate(certificates.subscriber(gateway.state, code).certificate_file.read_bytes())
+        entry = x509.RevokedCertificateBuilder().serial_number(stolen.serial_number).revocation_date(datetime.now(UTC)).build()
+        gateway.crl_file.write_bytes(certificates.revocation_list(certificates.authority(gateway.state), entries=[entry]))
+
+    def test_a_revoked_one_is_refused_over_the_connection_that_it_opened(self, gateway: Gateway, bank: Bank) -> None:
+        gateway.take(report_revised(), report_revised(code=DATONG, subject_id=uuid.uuid4()))
+        other = gateway.bank(REGIONAL_BANK)
+        assert bank.grade().score == other.grade(DATONG).score == "63.12"
+        self.revoke(gateway, BANK)
+        assert gateway.revocations.reload_if_changed()
+        refused = refusal_of(bank.grade)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_REVOKED")
+        assert other.grade(DATONG).score == "63.12"
+        denied = gateway.inquiries_recorded()[-2]
+        assert (denied["decision"], denied["reason"], denied["subscriber_code"]) == ("DENIED", "CERTIFICATE_REVOKED", None)
+        assert denied["identities"] == [URI + BANK]
+        assert str(denied["inquiry_id"]) == refused.metadata["inquiry_id"]
+
+    def test_a_forged_list_revokes_nobody_and_gives_nobody_back(self, gateway: Gateway, bank: Bank, tmp_path: Path) -> None:
+        gateway.take(report_revised())
+        self.revoke(gateway, REGIONAL_BANK)
+        assert gateway.revocations.reload_if_changed()
+        forger = certificates.authority(open_state(tmp_path))
+        gateway.crl_file.write_bytes(certificates.revocation_list(forger))
+        assert not gateway.revocations.reload_if_changed()
+        assert bank.grade().score == "63.12"
+        assert refusal_of(lambda: gateway.bank(REGIONAL_BANK).grade(DATONG)).reason == "CERTIFICATE_REVOKED"
+
+    @pytest.mark.parametrize("must_be_known", [True, False])
+    def test_a_list_past_its_next_update_refuses_in_production_and_warns_in_the_sandbox(
+        self, gateway: Gateway, bank: Bank, caplog: pytest.LogCaptureFixture, must_be_known: bool
+    ) -> None:
+        gateway.take(report_revised())
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        gateway.crl_file.write_bytes(certificates.revocation_list(certificates.authority(gateway.state), next_update=past))
+        gateway.inquiries._revocations = gateway.revocations_as(must_be_known=must_be_known)
+        assert any(getattr(record, "event", None) == "revocation-past" for record in caplog.records)
+        if must_be_known:
+            refused = refusal_of(bank.grade)
+            assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "REVOCATION_UNKNOWN")
+            assert gateway.inquiries_recorded()[0]["reason"] == "REVOCATION_UNKNOWN"
+        else:
+            assert bank.grade().score == "63.12"
+
+    def test_one_that_ends_is_refused_over_the_connection_that_it_opened(self, gateway: Gateway) -> None:
+        gateway.take(report_revised())
+        end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
+        brief = gateway.client(certificates.issue(gateway.state, "brief", uris=[URI + BANK], not_after=end))
+        assert brief.grade().score == "63.12"
+        time.sleep((end - datetime.now(UTC)).total_seconds() + 0.05)
+        refused = refusal_of(brief.grade)
+        assert (refused.code, refused.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
+        assert gateway.inquiries_recorded()[-1]["reason"] == "CERTIFICATE_EXPIRED"
 
 
 class TestRecordBeforeAnswer:
@@ -355,6 +418,26 @@ class TestFreshness:
         grade = bank.grade()
         assert grade.stale
         assert not grade.HasField("fresh_as_of_time")
+
+    def test_unknown_is_told_together_with_the_age_of_the_copy(self, gateway: Gateway, bank: Bank) -> None:
+        """A bank must be able to tell "there is none" from "we have not heard of one yet"."""
+        gateway.take(report_revised())
+        for age, stale in ((3, "false"), (16, "true")):
+            gateway.freshness.at = datetime.now(UTC) - timedelta(seconds=age)
+            for refused in (refusal_of(lambda: bank.grade(OUTSIDE)), refusal_of(lambda: bank.report(number=9))):
+                assert refused.reason in ("SUBJECT_UNKNOWN", "REVISION_UNKNOWN")
+                assert refused.metadata["stale"] == stale
+                assert refused.metadata["fresh_as_of_time"].endswith("Z")
+                assert datetime.fromisoformat(refused.metadata["fresh_as_of_time"]) == gateway.freshness.at
+
+    def test_unknown_told_by_a_gateway_that_has_just_begun_is_stale(self, gateway: Gateway, bank: Bank) -> None:
+        gateway.freshness.at = None
+        refused = refusal_of(bank.grade)
+        assert (refused.reason, refused.metadata["stale"]) == ("SUBJECT_UNKNOWN", "true")
+        assert "fresh_as_of_time" not in refused.metadata
+
+    def test_a_denial_tells_nothing_of_the_copy(self, gateway: Gateway, bank: Bank) -> None:
+        assert refusal_of(lambda: bank.grade(BEIJING)).metadata.keys() == {"inquiry_id"}
 
 
 class TestSpeed:

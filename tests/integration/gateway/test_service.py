@@ -6,6 +6,7 @@ import base64
 import datetime
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -18,17 +19,20 @@ from typing import Any
 
 import grpc
 import pytest
+from carbonbureau.bureau.v1 import subject_service_pb2 as subject_pb
+from carbonbureau.bureau.v1 import subject_service_pb2_grpc as subject_pb_grpc
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from kafka import KafkaProducer
 
-from deploy.local import certificates, database_access
+from deploy.local import certificates, database_access, identity_provider
 from deploy.local.certificates import Authority, KeyPair
-from deploy.local.environment import environment
+from deploy.local.environment import environment, sandbox_environment
 from deploy.local.kafka import KafkaBroker
 from deploy.local.postgres import PostgresServer
 from deploy.local.state import REPOSITORY, State, open_state
 from services.common import migrations
+from services.common.kafka import HEARTBEAT_TYPE, TYPE_HEADER
 from tests.integration.gateway.conftest import BANK, SUBSCRIBERS, Bank, refusal_of
 from tests.integration.gateway.process import ServiceProcess, serving
 from tests.unit.gateway.examples import CHANGZHI, report_revised
@@ -104,6 +108,17 @@ def publish(kafka_broker: KafkaBroker) -> Iterator[Callable[..., None]]:
     producer.close()
 
 
+def beat(broker: KafkaBroker) -> datetime.datetime:
+    """Say on every partition, as the publisher of reports does each second, that everything up to now is out."""
+    now = datetime.datetime.now(datetime.UTC)
+    producer = KafkaProducer(**broker.client_settings("reports"))
+    for partition in producer.partitions_for("bureau.report-revised.v1"):
+        headers = [(TYPE_HEADER, HEARTBEAT_TYPE)]
+        producer.send("bureau.report-revised.v1", value=now.isoformat().encode(), partition=partition, headers=headers).get(timeout=20)
+    producer.close()
+    return now
+
+
 def client(process: ServiceProcess, state: State, pair: KeyPair | None) -> Bank:
     return Bank(port=process.port, ca_file=certificates.authority_file(state), pair=pair)
 
@@ -136,12 +151,27 @@ class TestPath:
         process.wait("the second revision", arrived)
         assert bank.report(code, number=1).revision_number == 1
         assert bank.grade(code).stale  # nobody beats on the topic in this test
-        assert process.metric("gateway_events_refused") >= 1
+        assert process.metric("events_refused") >= 1
         assert process.events("event-refused")
         answered = process.events("inquiry-answered")
         assert code not in json.dumps(answered)
         assert any(str(entry["subject_code"]).endswith(code[-4:]) for entry in answered)
         assert process.stop() == 0
+
+    def test_tells_unknown_with_the_age_of_its_copy(
+        self, process: ServiceProcess, state: State, kafka_broker: KafkaBroker, publish: Callable[..., None]
+    ) -> None:
+        code, subject_id = subject()
+        bank = client(process, state, certificates.subscriber(state, BANK))
+        lagging = refusal_of(lambda: bank.grade(code))
+        assert (lagging.reason, lagging.metadata["stale"]) == ("SUBJECT_UNKNOWN", "true")
+        publish(report_revised(code=code, subject_id=subject_id))
+        process.wait("the revision", lambda: _score(bank, code) == "63.12")
+        beaten_at = beat(kafka_broker)
+        process.wait("freshness", lambda: refusal_of(lambda: bank.report(code, number=2)).metadata["stale"] == "false", seconds=10)
+        fresh = refusal_of(lambda: bank.report(code, number=2))
+        assert fresh.reason == "REVISION_UNKNOWN"
+        assert datetime.datetime.fromisoformat(fresh.metadata["fresh_as_of_time"]) == beaten_at
 
     def test_starts_again_from_where_it_was(
         self, settings: dict[str, str], state: State, tmp_path: Path, publish: Callable[..., None]
@@ -269,6 +299,7 @@ class TestFiles:
         }
         with serving("gateway", own, tmp_path / "gateway.log") as process:
             first = _serial(process, state)
+            assert _serial(process, state, port=process.portal_port) == first
             not_after = process.metric("gateway_tls_not_after")
             assert not_after > time.time()
             # Of no use: a key that is not the certificate's. The old pair goes on, and an alarm says so.
@@ -280,6 +311,7 @@ class TestFiles:
             (tls / "CERTIFICATE").write_bytes(renewed.certificate_file.read_bytes())
             process.wait("the renewed certificate", lambda: _serial(process, state) != first)
             assert process.metric("gateway_tls_not_after") != not_after
+            assert _serial(process, state, port=process.portal_port) == _serial(process, state)
             bank = client(process, state, certificates.subscriber(state, BANK))
             assert refusal_of(lambda: bank.grade(CHANGZHI)).reason == "SUBJECT_UNKNOWN"
 
@@ -289,13 +321,123 @@ class TestFiles:
         Path(process.setting("SUBSCRIBERS_FILE")).write_text(SUBSCRIBERS.replace("bank-one", "bank-two"))
         process.wait("the end of the contract", lambda: refusal_of(lambda: bank.grade(CHANGZHI)).reason == "SUBSCRIBER_UNKNOWN")
 
+    def test_a_certificate_that_is_put_on_the_revocation_list_is_refused_with_the_next_call(
+        self, process: ServiceProcess, state: State
+    ) -> None:
+        stolen = certificates.issue(state, "stolen", uris=[f"carbonbureau://subscriber/{BANK}"])
+        bank, thief = client(process, state, certificates.subscriber(state, BANK)), client(process, state, stolen)
+        assert refusal_of(lambda: thief.grade(CHANGZHI)).reason == "SUBJECT_UNKNOWN"
+        certificates.revoke(state, stolen)
+        process.wait("the revocation", lambda: refusal_of(lambda: thief.grade(CHANGZHI)).reason == "CERTIFICATE_REVOKED")
+        assert refusal_of(lambda: bank.grade(CHANGZHI)).reason == "SUBJECT_UNKNOWN"
+        assert process.metric("gateway_revocation_next_update") > time.time()
+
+    def test_no_start_in_production_without_revocation_lists(self, settings: dict[str, str], tmp_path: Path) -> None:
+        production = {name: value for name, value in settings.items() if name != "CARBONBUREAU_GATEWAY_CLIENT_CRL_FILE"}
+        production["CARBONBUREAU_GATEWAY_PROFILE"] = "production"
+        with serving("gateway", production, tmp_path / "log", ready=False) as process:
+            assert process.child.wait(timeout=30) == 2
+        assert "needs CLIENT_CRL_FILE" in (tmp_path / "log").read_text()
+
     def test_no_start_with_files_that_are_of_no_use(self, settings: dict[str, str], tmp_path: Path) -> None:
-        for name, text in (("SUBSCRIBERS_FILE", "[[subscriber]]\ncode = 5"), ("TLS_KEY_FILE", "not PEM")):
+        for name, text in (
+            ("SUBSCRIBERS_FILE", "[[subscriber]]\ncode = 5"),
+            ("TLS_KEY_FILE", "not PEM"),
+            ("CLIENT_CRL_FILE", "not PEM"),
+            ("TOKEN_KEYS_FILE", "{}"),
+        ):
             bad = tmp_path / name
             bad.write_text(text)
             with serving("gateway", {**settings, f"CARBONBUREAU_GATEWAY_{name}": str(bad)}, tmp_path / "log", ready=False) as process:
                 assert process.child.wait(timeout=30) == 2
         assert "cannot be used" in (tmp_path / "log").read_text()
+
+
+class TestPortal:
+    """The second listener as a process: a token of the sandbox's identity provider, stock tools, keys that change, crashes."""
+
+    def token(self, state: State, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.sandbox", "token", *arguments],
+            cwd=REPOSITORY, env={**os.environ, **sandbox_environment(state)}, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    def listed(self, process: ServiceProcess, state: State, code: str, token: str) -> subject_pb.ListReportRevisionsResponse:
+        credentials = grpc.ssl_channel_credentials(certificates.authority_file(state).read_bytes())
+        with grpc.secure_channel(f"127.0.0.1:{process.portal_port}", credentials) as channel:
+            return subject_pb_grpc.SubjectServiceStub(channel).ListReportRevisions(
+                subject_pb.ListReportRevisionsRequest(parent=f"subjects/{code}"),
+                metadata=(("authorization", f"Bearer {token}"),),
+                timeout=20,
+            )
+
+    def refusal(self, process: ServiceProcess, state: State, token: str) -> str:
+        return refusal_of(lambda: self.listed(process, state, CHANGZHI, token)).reason
+
+    def test_shows_an_enterprise_its_revisions_with_stock_tools_and_keeps_the_token_to_itself(
+        self, process: ServiceProcess, state: State, publish: Callable[..., None]
+    ) -> None:
+        code, subject_id = subject()
+        publish(report_revised(code=code, subject_id=subject_id))
+        token = self.token(state, "--subject", code)
+        bank = client(process, state, certificates.subscriber(state, BANK))
+        process.wait("the revision", lambda: _score(bank, code) == "63.12")
+        command = [
+            str(BUF), "curl", "--protocol", "grpc", "--cacert", str(certificates.authority_file(state)),
+            "-H", f"authorization: Bearer {token}", "--data", json.dumps({"parent": f"subjects/{code}"}),
+            f"https://127.0.0.1:{process.portal_port}/carbonbureau.bureau.v1.SubjectService/ListReportRevisions",
+        ]  # fmt: skip
+        shown = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=60)
+        assert shown.returncode == 0, shown.stderr
+        (revision,) = json.loads(shown.stdout)["reportRevisions"]
+        assert (revision["revisionNumber"], revision["finalGrade"]) == ("1", "GRADE_BBB")
+        assert self.refusal(process, state, token) == "SUBJECT_NOT_PERMITTED"
+        assert self.refusal(process, state, token[:-8] + "AAAAAAAA") == "TOKEN_INVALID"
+        assert self.refusal(process, state, self.token(state, "--role", "supervisor")) == "SUBJECT_UNKNOWN"
+        outcomes = [entry["outcome"] for entry in process.events("portal-inquiry-answered")]
+        assert outcomes == ["SERVED", "SUBJECT_NOT_PERMITTED", "SUBJECT_UNKNOWN"]
+        assert process.metric("gateway_portal_inquiries", outcome="TOKEN_INVALID") == 1
+        log = process.log_file.read_text()
+        assert all(part not in log for part in (*token.split("."), code))
+
+    def test_follows_the_identity_provider_s_keys_without_a_restart(self, settings: dict[str, str], state: State, tmp_path: Path) -> None:
+        keys = tmp_path / "token-keys.json"
+        keys.write_bytes(Path(settings["CARBONBUREAU_GATEWAY_TOKEN_KEYS_FILE"]).read_bytes())
+        own = {**settings, "CARBONBUREAU_GATEWAY_TOKEN_KEYS_FILE": str(keys)}
+        with serving("gateway", own, tmp_path / "gateway.log") as process:
+            token = self.token(state, "--subject", CHANGZHI)
+            assert self.refusal(process, state, token) == "SUBJECT_UNKNOWN"
+            keys.write_text("{")
+            process.wait("the alarm", lambda: process.metric("gateway_token_keys_reload_failed") >= 1)
+            assert self.refusal(process, state, token) == "SUBJECT_UNKNOWN"
+            other = identity_provider.token_keys_file(open_state(tmp_path / "other"))
+            keys.write_bytes(other.read_bytes())
+            process.wait("the end of the key", lambda: self.refusal(process, state, token) == "TOKEN_INVALID")
+
+    def test_stays_shut_unless_it_is_asked_for(self, settings: dict[str, str], tmp_path: Path) -> None:
+        names = [f"CARBONBUREAU_GATEWAY_{name}" for name in ("TOKEN_KEYS_FILE", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "PORTAL_LISTEN_ADDRESS")]
+        closed = {name: value for name, value in settings.items() if name not in names}
+        with serving("gateway", closed, tmp_path / "gateway.log"), pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", int(settings[names[3]].rpartition(":")[2])))
+        half = {**closed, names[0]: settings[names[0]]}
+        with serving("gateway", half, tmp_path / "half.log", ready=False) as process:
+            assert process.child.wait(timeout=30) == 2
+        assert "together or not at all" in (tmp_path / "half.log").read_text()
+
+    @pytest.mark.parametrize(("point", "recorded"), [("portal.record.before_commit", 0), ("portal.record.after_commit", 1)])
+    def test_nothing_leaves_without_a_record(
+        self, settings: dict[str, str], state: State, tmp_path: Path, postgres_server: PostgresServer, point: str, recorded: int
+    ) -> None:
+        armed = {**settings, "CARBONBUREAU_GATEWAY_CRASH_POINT": point, "CARBONBUREAU_GATEWAY_ALLOW_CRASH_POINTS": "true"}
+        token = self.token(state, "--subject", CHANGZHI)
+        with serving("gateway", armed, tmp_path / "gateway.log") as doomed:
+            with pytest.raises(grpc.RpcError):
+                self.listed(doomed, state, CHANGZHI, token)
+            doomed.wait_killed()
+        database = settings["CARBONBUREAU_GATEWAY_POSTGRES_URL"].rpartition("/")[2]
+        with postgres_server.connect_as_admin(database=database) as admin:
+            assert len(admin.execute("SELECT FROM gateway.portal_inquiry").fetchall()) == recorded
 
 
 class TestStockTools:
@@ -364,13 +506,16 @@ def _score(bank: Bank, code: str) -> str | None:
         return None
 
 
-def _serial(process: ServiceProcess, state: State) -> int:
-    """Give the serial number of the certificate that the server shows now."""
+def _serial(process: ServiceProcess, state: State, *, port: int | None = None) -> int:
+    """Give the serial number of the certificate that the server shows now, on the banks' listener unless another is named."""
     pair = certificates.subscriber(state, BANK)
     context = ssl.create_default_context(cafile=str(certificates.authority_file(state)))
     context.load_cert_chain(pair.certificate_file, pair.key_file)
     context.set_alpn_protocols(["h2"])
-    with socket.create_connection(("127.0.0.1", process.port)) as raw, context.wrap_socket(raw, server_hostname="localhost") as shown:
+    with (
+        socket.create_connection(("127.0.0.1", port or process.port)) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as shown,
+    ):
         return x509.load_der_x509_certificate(shown.getpeercert(binary_form=True) or b"").serial_number
 
 

@@ -11,11 +11,12 @@ from uuid import UUID
 import pytest
 
 from services.common.clock import SystemClock
+from services.reports import wire
 from services.reports.consumer import AssessmentConsumer
 from services.reports.domain.report import KeyProfile
 from tests.integration.reports.conftest import ISSUER, Reports
 from tests.integration.reports.records import record
-from tests.unit.reports.examples import SUBJECT_ID, assessment_made
+from tests.unit.reports.examples import SUBJECT_ID, assessment_made, largest_assessment_made
 
 OTHER_ID = UUID("11111111-1111-4111-8111-111111111111")
 
@@ -77,6 +78,27 @@ class TestTake:
         assert refused[1]["value"] == truncated
         assert all(row["reason"] for row in refused)
         assert [revision["subject_id"] for revision in reports.revisions()] == [OTHER_ID]
+
+    def test_tells_of_the_largest_report_in_an_event_below_the_limit(self, reports: Reports) -> None:
+        reports.take(largest_assessment_made())
+        reports.issuance().step()
+        assert [revision["state"] for revision in reports.revisions()] == ["ISSUED"]
+        (event,) = reports.events()
+        assert len(event["value"]) <= wire.EVENT_BYTES_MAX
+
+    def test_keeps_aside_what_would_make_an_event_above_the_limit(self, reports: Reports) -> None:
+        """A later contract may bring what this one does not know; ReportRevised hands it on, so it counts."""
+        large = assessment_made()
+        # Field 100, 256 KiB long.
+        large.assessment.MergeFromString(b"\xa2\x06\x80\x80\x10" + bytes(256 * 1024))
+        reports.take(large, assessment_made(subject_id=OTHER_ID))
+        assert [revision["subject_id"] for revision in reports.revisions()] == [OTHER_ID]
+        (refused,) = reports.rows("SELECT * FROM refused_event")
+        assert "at most 262144 are allowed" in refused["reason"]
+        assert [row["key"] for row in reports.rows("SELECT key FROM work_item")] == [str(OTHER_ID)]
+        # The chain is not blocked: the next assessment of the subject is its first revision.
+        reports.take(assessment_made(number=2))
+        assert sorted(revision["revision_number"] for revision in reports.revisions()) == [1, 1]
 
     def test_keeps_a_refused_event_once(self, reports: Reports) -> None:
         reports.take(b"\xff")

@@ -231,8 +231,7 @@ class TestGuard:
 
     def test_a_revision_is_not_born_issued(self, chain: Reports) -> None:
         columns = (
-            "subject_id, subject_code, assessment_id, assessment_number, causation_id, assessment, content, content_sha256, fingerprint, "
-            "composed_at"
+            "subject_id, subject_code, assessment_id, assessment_number, assessment_made, content, content_sha256, fingerprint, composed_at"
         )
         statement = (
             f"INSERT INTO report_revision ({columns}, revision_number, state, predecessor_sha256, signed_report, key_id, issued_at) "
@@ -242,8 +241,7 @@ class TestGuard:
 
     def test_a_revision_must_name_its_predecessor(self, chain: Reports) -> None:
         columns = (
-            "subject_id, subject_code, assessment_id, assessment_number, causation_id, assessment, content, content_sha256, fingerprint, "
-            "composed_at"
+            "subject_id, subject_code, assessment_id, assessment_number, assessment_made, content, content_sha256, fingerprint, composed_at"
         )
         statement = (
             f"INSERT INTO report_revision ({columns}, revision_number, state, predecessor_sha256) "

@@ -180,7 +180,7 @@ class TestServe:
         assert [reason.code for event in newest for reason in event.assessment.not_rated.reasons] == ["TOO_FEW_PERIODS"]
         service.until(lambda: len(service.log_lines("event-refused")) >= 2)
         # Others wrote to the same topic before; each subject is named by the last characters of its code.
-        named = {line["subject"] for line in service.log_lines("assessment-made")}
+        named = {line["subject_code"] for line in service.log_lines("assessment-made")}
         assert "…T00X" in named
         assert {len(name) for name in named} == {5}
         assert service.stop() == 0

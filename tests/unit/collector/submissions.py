@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, date, datetime
 from functools import cache
 from hashlib import sha256
@@ -190,16 +190,24 @@ Sent = tuple[str, intake.Submission]
 
 
 def view_of(
-    sent: Iterable[Sent], *, subject_id: UUID = SUBJECT_ID, claims_of_others: Sequence[Claim] = (), by: Book | None = None
+    sent: Iterable[Sent],
+    *,
+    subject_id: UUID = SUBJECT_ID,
+    code: str = CODE,
+    claims_of_others: Sequence[Claim] = (),
+    held_elsewhere: Set[UUID] = frozenset(),
+    by: Book | None = None,
 ) -> AccountView:
     """Draw up the account that follows from what providers sent, `(provider, message)` each."""
     submissions = [accepted(one, provider=provider) for provider, one in sent]
     revisions = effective.split(((one.provider_code, one.kind, one.record_number), one.record_revision, one) for one in submissions)
     return account.draw_up(
         subject_id=subject_id,
-        province=PROVINCE,
+        code=code,
+        bureau=PROVINCE,
         effective=revisions.effective,
         parked=revisions.parked,
+        held_elsewhere=held_elsewhere,
         claims_of_others=claims_of_others,
         book=by or the_book(),
     )

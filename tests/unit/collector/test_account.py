@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -14,11 +15,13 @@ from carbonbureau.accounts.v1 import account_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.collector import events
+from services.collector import accounts, events
 from services.collector.domain import posting, statement
-from services.collector.domain.account import AccountView
+from services.collector.domain.account import LINES_MAX, AccountView
 from services.collector.domain.posting import Changes
-from services.collector.domain.statement import LINES_MAX
+from services.collector.domain.rules.form import CODE_CHARACTERS_MAX, LIST_ITEMS_MAX
+from services.collector.domain.statement import FINDINGS_MAX
+from services.common.outbox import OutgoingEvent
 from tests.unit.collector.submissions import (
     CODE,
     DECLARED,
@@ -216,6 +219,38 @@ def busy_subject() -> list[Sent]:
     return sent
 
 
+def unpackable() -> str:
+    """Make a code of the greatest length, of characters that have four bytes and follow no order."""
+    return "".join(chr(_hostile.randrange(0x20000, 0x2A6DE)) for _ in range(CODE_CHARACTERS_MAX))
+
+
+_hostile = random.Random(64)
+
+
+def hostile_directory() -> list[Sent]:
+    """Make an entry and a plan as long as they may be."""
+    longest = plan()
+    longest.transition_plan.ClearField("yearly_targets")
+    longest.transition_plan.ClearField("milestones")
+    for _ in range(LIST_ITEMS_MAX):
+        amount = f"{_hostile.randrange(10**12)}.{_hostile.randrange(1, 10**9):09d}"
+        longest.transition_plan.yearly_targets.add(year=_hostile.randrange(2000, 2100), intensity_reduction_percent=amount)
+        longest.transition_plan.milestones.add(milestone_number=unpackable(), due_date="2025-01-01", completed_date="2024-12-01")
+    name = "".join(unpackable() for _ in range(15))
+    return [("ndrc-sx", entry(name=name, city=name, industry=name)), ("ndrc-sx", longest)]
+
+
+def event_of(message: account_pb2.AccountStatement) -> OutgoingEvent:
+    return events.account_revised(
+        subject_id=SUBJECT_ID,
+        account_revision=1,
+        known_at=KNOWN_AT,
+        province="shanxi",
+        causation_ids=[str(UUID(int=_hostile.getrandbits(128))) for _ in range(64)],
+        statement=events.sealed(message, account_revision=1, known_at=KNOWN_AT),
+    )
+
+
 class TestLimits:
     def test_an_event_of_36_busy_months_fits_the_log(self) -> None:
         exact = sealed(view_of(busy_subject()))
@@ -239,6 +274,48 @@ class TestLimits:
         assert (len(read.lines), len(read.outputs)) == (LINES_MAX, LINES_MAX)
         assert "STATEMENT_LIMITED" in {finding.rule_id for finding in read.findings}
         assert len(zstandard.compress(exact)) <= EVENT_BYTES_MAX
+
+    def test_of_texts_that_cannot_be_packed_are_kept_by_showing_fewer_lines(self) -> None:
+        sent: list[Sent] = hostile_directory()
+        for number in range(LINES_MAX):
+            period = month(2010, number % 180 + 1)
+            sent.append(("ent-sx", reported("1", facility_number=f"F{number}", carrier=unpackable(), period=period)))
+            sent.append(("ent-sx", output("1", facility_number=f"F{number}", product=unpackable(), route=unpackable(), period=period)))
+        stated = accounts.state(view_of(sent), code=CODE)
+        event = event_of(stated.message)
+        assert len(zstandard.compress(event.value)) <= EVENT_BYTES_MAX
+        assert 0 < len(stated.message.lines) == len(stated.message.outputs) < LINES_MAX
+        (limited,) = (finding for finding in stated.message.findings if finding.rule_id == "STATEMENT_LIMITED")
+        assert f"newest {len(stated.message.lines)} lines" in limited.message
+        assert stated.message.evidence_count == len(sent)
+
+    def test_without_any_line_hold_whatever_the_form_rules_let_pass(self) -> None:
+        """Three hundred findings with the longest texts, a plan of a thousand items, forty windows: all that cannot be left out."""
+        sent: list[Sent] = hostile_directory()
+        for number in range(FINDINGS_MAX + 50):
+            period = year(1990 + number % 36)
+            sent.append(("ent-sx", output("1", product=unpackable(), route=unpackable(), period=period)))
+            sent += [("ent-sx", investment("2", "1", technology=unpackable(), period=period))]
+        view = replace(view_of(sent), lines_max=0)
+        stated = accounts.state(view, code=CODE)
+        assert (len(stated.message.lines), len(stated.message.outputs), len(stated.message.investments)) == (0, 0, 0)
+        assert len(stated.message.findings) == FINDINGS_MAX
+        assert len(stated.message.plan.targets) == len(stated.message.plan.milestones) == LIST_ITEMS_MAX
+        assert len(stated.message.annual_figures) >= 36
+        assert events.fits_an_event(events.content_bytes(stated.message))
+
+    def test_of_sums_leave_out_what_is_no_amount_and_say_so(self) -> None:
+        """A thousand and one records of the largest amount each, for one plant and for a plant each."""
+        largest = "1000000000000"
+        of_one_plant: list[Sent] = [("a", output(largest, record_number=f"O{number}")) for number in range(1001)]
+        of_one_plant += [("a", investment(largest, largest, record_number=f"I{number}")) for number in range(1001)]
+        of_many: list[Sent] = [("b", output(largest, facility_number=f"F{number}", period=month(2022, 1))) for number in range(1001)]
+        stated = accounts.state(view_of([*of_one_plant, *of_many, ("a", reported("7"))]), code=CODE)
+        assert {"FIGURE_BEYOND_LIMIT", "WINDOW_BEYOND_LIMIT"} <= {finding.rule_id for finding in stated.message.findings}
+        assert len(stated.message.outputs) == len(of_many)
+        assert len(stated.message.investments) == 0
+        # The window of the many plants is left out; that of the emissions stands.
+        assert [(one.period.end_date, one.scope1_tco2e) for one in stated.message.annual_figures] == [("2024-02-01", "7.000000")]
 
     def test_what_is_left_out_is_the_oldest(self) -> None:
         sent = [

@@ -1,6 +1,6 @@
 """Every account rule has a planted case that it finds. Whatever they find, nothing is rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -8,14 +8,14 @@ from types import MappingProxyType
 from uuid import UUID
 
 import pytest
+from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from services.collector.domain import directory
-from services.collector.domain.account import AccountView
+from services.collector.domain.account import LINES_MAX
 from services.collector.domain.directory import Claim
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import MethodPack
 from services.collector.domain.rules import catalogue
-from services.collector.domain.statement import LINES_MAX
 from tests.unit.collector.submissions import (
     DECLARED,
     INVOICED,
@@ -52,13 +52,18 @@ class Planted:
     harmless: Sequence[Sent]
     claims: Sequence[Claim] = ()
     harmless_claims: Sequence[Claim] = ()
+    held_elsewhere: Set[UUID] = frozenset()
     book: Book | None = None
     what: str = ""
 
 
 def _claims(*owned_by_other: object) -> list[Claim]:
     submission = accepted(entry(*owned_by_other), provider="ndrc-sx")  # type: ignore[arg-type]
-    return directory.claims(OTHER, [submission])
+    return directory.claims(OTHER, "14", [submission])
+
+
+def _ids(provider: str, *sent: intake.Submission) -> Set[UUID]:
+    return {accepted(one, provider=provider).submission_id for one in sent}
 
 
 def _months(*amounts: str) -> list[Sent]:
@@ -142,6 +147,12 @@ CASES = [
         ],
     ),
     Planted(
+        rule_id="CORRECTION_OF_ANOTHER_SUBJECT",
+        sent=[("a", reported("1", record_number="7", record_revision=3))],
+        held_elsewhere=_ids("a", reported("1", record_number="7")),
+        harmless=[("a", reported("1", record_number="7", record_revision=3))],
+    ),
+    Planted(
         rule_id="FUEL_UNKNOWN", sent=[REGISTERED, ("a", fuel("1", fuel_code="peat"))], harmless=[STEEL, ("a", fuel("1", fuel_code="peat"))]
     ),
     Planted(
@@ -199,6 +210,30 @@ CASES = [
     ),
     Planted(rule_id="FIGURE_BEYOND_LIMIT", sent=[("a", reported("10000000000.1"))], harmless=[("a", reported("10000000000"))]),
     Planted(
+        rule_id="FIGURE_BEYOND_LIMIT",
+        what="output under many record numbers",
+        sent=[("a", output("600000000000")), ("a", output("400000000001"))],
+        harmless=[("a", output("600000000000")), ("a", output("400000000000"))],
+    ),
+    Planted(
+        rule_id="FIGURE_BEYOND_LIMIT",
+        what="money under many record numbers",
+        sent=[("a", investment("600000000000", "1")), ("a", investment("400000000001", "1"))],
+        harmless=[("a", investment("600000000000", "1")), ("a", investment("400000000000", "1"))],
+    ),
+    Planted(
+        rule_id="WINDOW_BEYOND_LIMIT",
+        what="output of very many facilities",
+        sent=[("a", output("1000000000000", facility_number=str(number))) for number in range(101)],
+        harmless=[("a", output("1000000000000", facility_number=str(number))) for number in range(100)],
+    ),
+    Planted(
+        rule_id="WINDOW_BEYOND_LIMIT",
+        what="intensity",
+        sent=[("a", output("0.000001", period=year(2024))), ("a", reported("1000000000", period=year(2024)))],
+        harmless=[("a", output("0.00001", period=year(2024))), ("a", reported("1000000000", period=year(2024)))],
+    ),
+    Planted(
         rule_id="STATEMENT_LIMITED",
         sent=[("a", reported("1", facility_number=str(number))) for number in range(LINES_MAX + 1)],
         harmless=[("a", reported("1", facility_number=str(number))) for number in range(5)],
@@ -222,6 +257,19 @@ CASES = [
         rule_id="EMISSIONS_WITHOUT_OUTPUT",
         sent=[("a", output("0", period=year(2024))), ("a", reported("4", period=year(2024)))],
         harmless=[("a", output("0", period=year(2024))), ("a", reported("0", period=year(2024)))],
+    ),
+    Planted(
+        rule_id="EMISSIONS_WITHOUT_OUTPUT",
+        what="a month that is still coming in",
+        sent=[("a", reported("4", period=year(2024))), ("a", reported("4", period=month(2025, 1)))],
+        harmless=[
+            *(
+                (source, submission)
+                for number in range(1, 13)
+                for source, submission in (("a", output("1", period=month(2024, number))), ("a", reported("4", period=month(2024, number))))
+            ),
+            ("a", reported("4", period=month(2025, 1))),
+        ],
     ),
     Planted(rule_id="INTENSITY_OUT_OF_RANGE", what="wind above 0.3", sent=_wind("1000", "301"), harmless=_wind("1000", "300")),
     Planted(
@@ -270,17 +318,13 @@ CASES = [
 ]
 
 
-def _view(sent: Sequence[Sent], claims: Sequence[Claim], book: Book | None) -> AccountView:
-    return view_of(sent, claims_of_others=claims, by=book)
-
-
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.rule_id} {case.what}".strip() for case in CASES])
 class TestAccountRules:
     def test_find_their_planted_case(self, case: Planted) -> None:
-        assert case.rule_id in rule_ids(_view(case.sent, case.claims, case.book))
+        assert case.rule_id in rule_ids(view_of(case.sent, claims_of_others=case.claims, held_elsewhere=case.held_elsewhere, by=case.book))
 
     def test_find_nothing_where_there_is_nothing(self, case: Planted) -> None:
-        assert case.rule_id not in rule_ids(_view(case.harmless, case.harmless_claims, case.book))
+        assert case.rule_id not in rule_ids(view_of(case.harmless, claims_of_others=case.harmless_claims, by=case.book))
 
 
 class TestCatalogue:

@@ -1,6 +1,7 @@
 """The figures per 12-month window."""
 
 from decimal import Decimal
+from itertools import permutations
 
 from services.collector.domain.annual import AnnualFigures
 from tests.unit.collector.submissions import DECLARED, METERED, Sent, days, entry, fuel, month, output, reported, view_of, year
@@ -74,8 +75,8 @@ class TestMonthsCovered:
 
     def test_do_not_count_where_a_series_stops_and_output_goes_on(self) -> None:
         sent = [*burnt(*range(1, 13), carrier="diesel"), *burnt(*range(1, 10), carrier="coal")]
-        assert self.covered(*sent, *made(12)) == [9]
-        assert self.covered(*sent, *made(9)) == [12]
+        assert self.covered(*sent, *made(12)) == [9, 0]
+        assert self.covered(*sent, *made(9)) == [9, 3]
 
     def test_do_not_count_where_a_series_is_missing_for_a_whole_window(self) -> None:
         sent = [*burnt(*range(1, 25), carrier="diesel"), *burnt(*range(1, 13), carrier="coal"), *made(24)]
@@ -105,8 +106,8 @@ class TestMonthsCovered:
 class TestOutput:
     def test_gives_no_intensity_while_months_are_missing_on_either_side(self) -> None:
         assert [one.intensity_tco2e_per_unit for one in figures(*monthly(12), *made(12))] == [Decimal("1.571429")]
-        assert [one.intensity_tco2e_per_unit for one in figures(*monthly(11), *made(12))] == [None]
-        assert [one.intensity_tco2e_per_unit for one in figures(*monthly(12), *made(11))] == [None]
+        assert [one.intensity_tco2e_per_unit for one in figures(*monthly(11), *made(12))] == [None, None]
+        assert [one.intensity_tco2e_per_unit for one in figures(*monthly(12), *made(11))] == [None, None]
 
     def test_gives_the_intensity_at_six_decimals(self) -> None:
         (one,) = figures(("a", reported("2", "1", period=year(2024))), ("a", output("7", period=year(2024))))
@@ -142,6 +143,61 @@ class TestOutput:
     def test_alone_makes_a_window_without_emissions(self) -> None:
         (one,) = figures(("a", output("4", period=year(2024))))
         assert (one.months_covered, one.intensity_tco2e_per_unit, one.output_complete) == (0, None, True)
+
+
+HELD_FOR_THREE_YEARS = [
+    *burnt(*range(1, 37), carrier="coal", facility="F1"),
+    *burnt(*range(1, 37), carrier="gas", facility="F1"),
+    *made(36, facility="F1"),
+    *burnt(*range(1, 37), carrier="coal", facility="F2"),
+    *made(36, facility="F2"),
+]
+NEW_MONTH = [
+    *burnt(37, carrier="coal", facility="F1"),
+    *burnt(37, carrier="gas", facility="F1"),
+    *made(1, first=37, facility="F1"),
+    *burnt(37, carrier="coal", facility="F2"),
+    *made(1, first=37, facility="F2"),
+]
+
+
+class TestANewMonth:
+    def compared(self, *sent: Sent) -> list[tuple[str, Decimal | None]]:
+        """Return the end and the intensity of every window that can be compared."""
+        return [(str(one.period.end), one.intensity_tco2e_per_unit) for one in figures(*sent) if one.intensity_tco2e_per_unit is not None]
+
+    def test_moves_the_windows_only_when_all_of_it_has_come_in_whatever_order(self) -> None:
+        before = self.compared(*HELD_FOR_THREE_YEARS)
+        assert [end for end, _ in before] == ["2024-01-01", "2025-01-01", "2026-01-01"]
+        for order in permutations(NEW_MONTH):
+            for come in range(1, len(order)):
+                assert self.compared(*HELD_FOR_THREE_YEARS, *order[:come]) == before
+        assert [end for end, _ in self.compared(*HELD_FOR_THREE_YEARS, *NEW_MONTH)] == ["2024-02-01", "2025-02-01", "2026-02-01"]
+
+    def test_shows_in_a_window_of_its_own_meanwhile(self) -> None:
+        assert windows(*HELD_FOR_THREE_YEARS, *NEW_MONTH[:4])[-2:] == [("2025-01-01", "2026-01-01", 12), ("2026-01-01", "2026-02-01", 1)]
+
+    def test_is_waited_for_as_long_as_the_facility_goes_on(self) -> None:
+        later = [*burnt(*range(38, 44), carrier="coal", facility="F1"), *made(6, first=38, facility="F1")]
+        without_gas = [*NEW_MONTH[::2], *later, *made(6, first=38, facility="F2"), *burnt(*range(38, 44), carrier="coal", facility="F2")]
+        assert self.compared(*HELD_FOR_THREE_YEARS, *without_gas)[-1][0] == "2026-01-01"
+
+    def test_of_a_facility_that_has_closed_is_waited_for_three_months(self) -> None:
+        def of_f1(count: int) -> list[Sent]:
+            numbers = range(37, 37 + count)
+            coal = burnt(*numbers, carrier="coal", facility="F1")
+            return [*coal, *burnt(*numbers, carrier="gas", facility="F1"), *made(count, first=37, facility="F1")]
+
+        assert [self.compared(*HELD_FOR_THREE_YEARS, *of_f1(count))[-1][0] for count in (1, 3, 4)] == [
+            "2026-01-01",
+            "2026-01-01",
+            "2026-05-01",
+        ]
+
+    def test_in_which_another_fuel_takes_over_is_whole(self) -> None:
+        one_fuel = [*burnt(*range(1, 13), carrier="coal"), *made(13)]
+        assert self.compared(*one_fuel)[-1][0] == "2024-01-01"
+        assert self.compared(*one_fuel, *burnt(13, carrier="gas"))[-1][0] == "2024-02-01"
 
 
 def test_the_worst_data_quality_is_shown() -> None:

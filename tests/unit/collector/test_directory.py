@@ -9,16 +9,29 @@ from services.collector.domain import directory
 from services.collector.domain.account import AccountView
 from services.collector.domain.directory import Claim, Standing
 from services.common.identifiers import derived_id
-from tests.unit.collector.submissions import PROVINCE, SUBJECT_ID, accepted, entry, fuel, month, owned, reported, rule_ids, view_of, year
+from tests.unit.collector.submissions import (
+    PROVINCE,
+    SUBJECT_ID,
+    accepted,
+    code_of,
+    entry,
+    fuel,
+    month,
+    owned,
+    reported,
+    rule_ids,
+    view_of,
+    year,
+)
 
 OTHER = UUID(int=2)
 PLANT = "SX-PLANT-7"
-PLANT_ID = derived_id("facility", province=PROVINCE, facility_number=PLANT)
+PLANT_ID = derived_id("facility", bureau=PROVINCE, numbered_in="14", facility_number=PLANT)
 
 
-def others(*entries: intake.Submission) -> list[Claim]:
+def others(*entries: intake.Submission, province: str = "14") -> list[Claim]:
     submissions = [accepted(one, provider="ndrc-sx") for one in entries]
-    return directory.claims(OTHER, directory.entries_in_order(submissions))
+    return directory.claims(OTHER, province, directory.entries_in_order(submissions))
 
 
 def standings(view: AccountView) -> list[Standing]:
@@ -73,6 +86,30 @@ class TestAnotherSubjectsFacility:
         assert standings(view) == [Standing.OWN]
 
 
+class TestANumberOfAnotherProvince:
+    """Numbers are given province by province: what a foreign register calls by the same number is another plant."""
+
+    FIGURE = ("a", reported("5", facility_number=PLANT))
+
+    def test_takes_no_figure_over_whoever_claims_it_there(self) -> None:
+        view = view_of(
+            [("ndrc-sx", entry(owned(PLANT))), self.FIGURE], claims_of_others=others(entry(owned(PLANT, "2024-01-01")), province="99")
+        )
+        assert standings(view) == [Standing.OWN]
+        assert len(view.postings) == 1
+        assert not {"FACILITY_CLAIMED_TWICE", "FACILITY_OWNER_CHANGED", "FACILITY_OF_ANOTHER_SUBJECT"} & rule_ids(view)
+
+    def test_leaves_what_nobody_registered_here_with_who_reports_it(self) -> None:
+        view = view_of([self.FIGURE], claims_of_others=others(entry(owned(PLANT)), province="99"))
+        assert standings(view) == [Standing.UNREGISTERED]
+
+    def test_is_another_facility_on_the_account_there(self) -> None:
+        sent = [("ndrc-sx", entry(owned(PLANT))), self.FIGURE]
+        (here,) = view_of(sent).postings
+        (there,) = view_of(sent, subject_id=OTHER, code=code_of(1, region="999000")).postings
+        assert here.facility_id == PLANT_ID != there.facility_id
+
+
 class TestTwoClaims:
     def test_the_later_one_holds_and_both_are_asked(self) -> None:
         view = view_of(
@@ -112,10 +149,10 @@ class TestEntries:
 
     def test_a_later_one_ends_what_it_does_not_name_any_more(self) -> None:
         entries = [accepted(one, provider="a") for one in (entry(owned(PLANT)), entry(effective_date="2024-01-01"))]
-        (claim,) = directory.claims(SUBJECT_ID, directory.entries_in_order(entries))
+        (claim,) = directory.claims(SUBJECT_ID, "14", directory.entries_in_order(entries))
         assert (claim.start, claim.until) == (date(2010, 1, 1), date(2024, 1, 1))
 
     def test_a_later_one_says_nothing_of_the_days_before_it(self) -> None:
         entries = [accepted(one, provider="a") for one in (entry(), entry(owned(PLANT), effective_date="2024-01-01"))]
-        (claim,) = directory.claims(SUBJECT_ID, directory.entries_in_order(entries))
+        (claim,) = directory.claims(SUBJECT_ID, "14", directory.entries_in_order(entries))
         assert (claim.start, claim.until) == (date(2024, 1, 1), None)

@@ -14,6 +14,7 @@ from services.collector.domain.finding import RecordFinding
 from services.collector.domain.provider import Provider, domain_and_code
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
+from services.collector.domain.rules.held import Held
 from services.collector.domain.submission import Domain, Kind
 from tests.unit.collector.submissions import (
     CODE,
@@ -221,10 +222,21 @@ class TestThePeriodInTheFuture:
         assert ids(Case(sent=electricity("1", period=elsewhere), received_at=evening)) == {"FORM_PERIOD_IN_THE_FUTURE"}
 
 
-class TestKeyConflict:
-    def test_is_other_bytes_under_the_same_key(self) -> None:
-        (finding,) = catalogue.held_findings(held_sha256=b"a" * 32, arrived_sha256=b"b" * 32)
-        assert finding.rule_id == "FORM_KEY_CONFLICT"
+# What is held of the record, and the rule that must find something when the bytes b"b" come; None where there is nothing to find.
+HELD: list[tuple[str | None, str, Held]] = [
+    ("FORM_KEY_CONFLICT", "other bytes under the same key", Held(sha256=b"a")),
+    (None, "the same bytes again", Held(sha256=b"b")),
+    ("FORM_CORRECTION_OF_ANOTHER_SUBJECT", "an original about another subject", Held(revisions_of_others=(1,))),
+    (None, "the same bytes again, before the original came", Held(sha256=b"b", revisions_of_others=(1,))),
+    (None, "a first record", Held()),
+]
 
-    def test_is_not_the_same_bytes_again(self) -> None:
-        assert catalogue.held_findings(held_sha256=b"a" * 32, arrived_sha256=b"a" * 32) == []
+
+class TestHeldRules:
+    @pytest.mark.parametrize(("rule_id", "what", "held"), HELD, ids=[what for _, what, _ in HELD])
+    def test_find_their_planted_case_alone(self, rule_id: str | None, what: str, held: Held) -> None:
+        found = {finding.rule_id for finding in catalogue.held_findings(arrived_sha256=b"b", held=held)}
+        assert found == ({rule_id} if rule_id is not None else set())
+
+    def test_each_have_a_planted_case(self) -> None:
+        assert {rule_id for rule_id, _, _ in HELD if rule_id is not None} == {rule.rule_id for rule in catalogue.HELD_RULES}

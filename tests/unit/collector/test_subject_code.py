@@ -9,7 +9,6 @@ from services.collector.domain.subject_code import (
     check_character,
     has_valid_check_character,
     is_well_formed,
-    masked,
     region,
 )
 from tests.unit.collector.submissions import code_of
@@ -64,7 +63,3 @@ class TestCheckCharacter:
     def test_counts_31_as_0(self) -> None:
         zero = next(f"91140400{n:09d}" for n in range(1000) if check_character(f"91140400{n:09d}") == "0")
         assert has_valid_check_character(zero + "0")
-
-
-def test_a_log_shows_the_last_four_characters_only() -> None:
-    assert masked("914403001922038216") == "**************8216"

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.identifiers import RandomIds, derived_id
+from services.common.amounts import AmountError
+from services.common.identifiers import RandomIds, derived_id, masked
 
-names = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=4).filter(lambda name: name != "kind")
+names = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=4)
 values = st.one_of(
     st.text(max_size=8),
     st.integers(-(10**12), 10**12),
@@ -62,6 +63,14 @@ class TestDerivedId:
         with pytest.raises(TypeError):
             derived_id("k", part=value)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "1E+999999999"])
+    def test_refuses_a_decimal_that_cannot_be_written_out(self, value: str) -> None:
+        with pytest.raises(AmountError):
+            derived_id("k", part=Decimal(value))
+
+    def test_takes_a_part_whatever_its_name(self) -> None:
+        assert len({derived_id("a", kind="b"), derived_id("b", kind="a"), derived_id("a", self="b"), derived_id("a")}) == 4
+
     def test_never_changes(self) -> None:
         """Ids already given out would change with the encoding; this one was computed when it was first released."""
         made = derived_id("assessment", revision=7, on=date(2026, 2, 28), weights="2026.1", scale=Decimal("0.10"), subject=UUID(int=5))
@@ -73,3 +82,7 @@ class TestRandomIds:
     def test_gives_another_one_each_time(self) -> None:
         ids = RandomIds()
         assert len({ids.new() for _ in range(1000)}) == 1000
+
+
+def test_a_log_shows_the_last_four_characters_only() -> None:
+    assert masked("914403001922038216") == "…8216"

@@ -1,13 +1,9 @@
-"""Log lines, trace context and the table of metrics."""
+"""Trace context and the table of metrics."""
 
 from __future__ import annotations
 
-import io
-import json
-import logging
 import re
-import sys
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from opentelemetry import trace
@@ -24,55 +20,6 @@ OTHER = "00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 def provider() -> None:
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         trace.set_tracer_provider(TracerProvider())
-
-
-@pytest.fixture
-def log() -> Iterator[tuple[logging.Logger, io.StringIO]]:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    stream = io.StringIO()
-    telemetry.configure_logging("svc", "INFO", stream)
-    yield logging.getLogger("some.module"), stream
-    root.handlers[:] = before
-    root.setLevel(level)
-
-
-def lines(stream: io.StringIO) -> list[dict[str, object]]:
-    return [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-class TestJsonLogs:
-    def test_are_one_object_per_line_whatever_the_message_holds(self, log: tuple[logging.Logger, io.StringIO]) -> None:
-        logger, stream = log
-        logger.info("two\nlines, %s and %s", "状态", '"quotes"', extra={"count": 3, "odd": object, "none": None})
-        (line,) = lines(stream)
-        assert line["message"] == 'two\nlines, 状态 and "quotes"'
-        assert (line["level"], line["service"], line["logger"], line["count"], line["none"]) == ("INFO", "svc", "some.module", 3, None)
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", str(line["time"]))
-        assert "trace_id" not in line
-
-    def test_carry_the_ids_of_the_current_span(self, log: tuple[logging.Logger, io.StringIO]) -> None:
-        logger, stream = log
-        with telemetry.span("work", parent=telemetry.context_of(PARENT)):
-            logger.warning("inside")
-        (line,) = lines(stream)
-        assert line["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
-        assert re.fullmatch(r"[0-9a-f]{16}", str(line["span_id"]))
-
-    def test_carry_the_exception(self, log: tuple[logging.Logger, io.StringIO]) -> None:
-        logger, stream = log
-        try:
-            raise KeyError("missing")
-        except KeyError:
-            logger.error("failed", exc_info=sys.exc_info())
-        (line,) = lines(stream)
-        assert "KeyError: 'missing'" in str(line["exception"])
-
-    def test_keep_kafka_quiet(self, log: tuple[logging.Logger, io.StringIO]) -> None:
-        _, stream = log
-        logging.getLogger("kafka.producer").info("a line for every refresh")
-        logging.getLogger("kafka.net.sasl.scram").warning("SCRAM without TLS")
-        assert lines(stream) == []
 
 
 class TestTraceContext:
@@ -103,6 +50,12 @@ class TestTraceContext:
             raise ValueError("canary")
         assert span.status.description == "ValueError"
         assert not span.events
+
+    def test_is_recorded_nowhere_else(self) -> None:
+        """The library's own spans record exceptions with their texts."""
+        services = Path(telemetry.__file__).parents[1]
+        opening = re.compile(r"start_as_current_span|start_span|record_exception|get_tracer\(")
+        assert [path.name for path in services.rglob("*.py") if opening.search(path.read_text())] == ["telemetry.py"]
 
 
 class TestMetrics:

@@ -53,6 +53,37 @@ class TestGateway:
         assert [str(address) for address in found.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
 
 
+class TestRevocationList:
+    def test_is_empty_and_signed_until_somebody_is_revoked(self, state):
+        file = certificates.revocation_list_file(state)
+        crl = x509.load_pem_x509_crl(file.read_bytes())
+        assert crl.is_signature_valid(certificates.authority(state).key.public_key())
+        assert len(crl) == 0
+        before = file.read_bytes()
+        assert certificates.revocation_list_file(state).read_bytes() == before
+        stolen = [certificates.subscriber(state, code) for code in ("bank-taihang", "bank-other")]
+        for pair in stolen:
+            certificates.revoke(state, pair)
+        crl = x509.load_pem_x509_crl(certificates.revocation_list_file(state).read_bytes())
+        assert {entry.serial_number for entry in crl} == {read(pair).serial_number for pair in stolen}
+
+    def test_is_made_again_near_its_end_and_forgets_nobody(self, state):
+        pair = certificates.subscriber(state, "bank-taihang")
+        certificates.revoke(state, pair)
+        file, soon = certificates.revocation_list_file(state), datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=3)
+        entries = tuple(x509.load_pem_x509_crl(file.read_bytes()))
+        file.write_bytes(certificates.revocation_list(certificates.authority(state), entries=entries, next_update=soon))
+        crl = x509.load_pem_x509_crl(certificates.revocation_list_file(state).read_bytes())
+        assert crl.next_update_utc > soon
+        assert [entry.serial_number for entry in crl] == [read(pair).serial_number]
+
+    def test_is_a_new_one_when_the_authority_was_lost(self, state):
+        certificates.revocation_list_file(state)
+        (state.tls / "authority.key").unlink()
+        crl = x509.load_pem_x509_crl(certificates.revocation_list_file(state).read_bytes())
+        assert crl.is_signature_valid(certificates.authority(state).key.public_key())
+
+
 class TestIssue:
     def test_makes_the_odd_ones_that_tests_need(self, state):
         now = datetime.datetime.now(datetime.UTC)

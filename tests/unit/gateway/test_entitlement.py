@@ -16,7 +16,7 @@ from tests.unit.gateway.examples import BANK_URI, BEIJING, CHANGZHI, DATONG, OUT
 def reason(
     made: Call | None = None, *, uris: Sequence[str] = (BANK_URI,), known: Directory | None = None, today: date = TODAY
 ) -> Reason | None:
-    return judge(uris=uris, directory=known or directory(), call=made or call(), today=today).reason
+    return judge(uris=uris, certificate_fault=None, directory=known or directory(), call=made or call(), today=today).reason
 
 
 class TestJudge:
@@ -62,8 +62,13 @@ class TestJudge:
         assert reason(call(request_id="", **wrong)) is Reason.REQUEST_ID_MALFORMED  # type: ignore[arg-type]
         assert reason(call(**wrong)) is Reason.REGION_NOT_PERMITTED  # type: ignore[arg-type]
 
+    def test_a_certificate_that_counts_no_longer_names_nobody(self) -> None:
+        for fault in (Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_REVOKED, Reason.REVOCATION_UNKNOWN):
+            verdict = judge(uris=(BANK_URI,), certificate_fault=fault, directory=directory(), call=call(), today=TODAY)
+            assert (verdict.subscriber, verdict.question, verdict.reason) == (None, None, fault)
+
     def test_knows_the_subscriber_of_a_malformed_call_but_claims_nothing_for_it(self) -> None:
-        verdict = judge(uris=(BANK_URI,), directory=directory(), call=call(name="x"), today=TODAY)
+        verdict = judge(uris=(BANK_URI,), certificate_fault=None, directory=directory(), call=call(name="x"), today=TODAY)
         assert verdict.subscriber is not None
         assert verdict.question is None
         assert verdict.field == "name"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from carbonbureau.accounts.v1 import account_pb2
 from carbonbureau.common.v1 import envelope_pb2, grade_pb2, period_pb2
 from carbonbureau.scoring.v1 import assessment_pb2
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.identifiers import derived_id
+
+_M = TypeVar("_M", bound=Message)
 
 SUBJECT_ID = UUID("7b0c7f0e-4f3a-5f0e-9a51-3b1f7a8f0c11")
 # Its check character is valid (GB 32100-2015).
@@ -118,6 +122,7 @@ def _extract(*, subject_code: str, known_at: datetime) -> assessment_pb2.Account
                 finding_id=str(derived_id("test-finding", rule="X101")),
                 rule_id="X101",
                 severity="WARNING",
+                state="PROVISIONAL",
                 period=period_pb2.Period(start_date="2025-03-01", end_date="2025-04-01", time_zone="Asia/Shanghai"),
                 message="电量与发票差 12 %",
             )
@@ -148,3 +153,53 @@ def _timestamp(instant: datetime) -> Timestamp:
     message = Timestamp()
     message.FromDatetime(instant)
     return message
+
+
+def largest_assessment_made() -> assessment_pb2.AssessmentMade:
+    """Make the largest AssessmentMade that is read: every list and text at its limit, every character as wide as it may be.
+
+    Four bytes is the widest there is in UTF-8; of ASCII, JSON writes a quotation mark as two.
+    """
+    wide, code, amount = "\U00020000", 64 * '"', "-123456789012345.123456789"
+    message = assessment_made()
+    assessment, account = message.assessment, message.account
+    assessment.previous_assessment_id = assessment.assessment_id
+    assessment.account_revision = 2**53 - 1
+    assessment.model_version = assessment.weights_version = assessment.scale_version = code
+    index = assessment_pb2.IndexValue(index_code=code, value=amount, weight=amount, figure=code)
+    dimension = assessment_pb2.DimensionScore(
+        dimension=grade_pb2.DIMENSION_CURRENT_PERFORMANCE, score=amount, weight=amount, coverage=amount, indices=8 * [index]
+    )
+    reason = assessment_pb2.ReasonCode(code=code, points=amount, text_zh=wide * 300, text_en=wide * 300)
+    rated = assessment.rated
+    rated.score = rated.maturity = rated.reduction_probability = amount
+    rated.ClearField("dimensions")
+    rated.ClearField("reason_codes")
+    rated.dimensions.extend(6 * [dimension])
+    rated.reason_codes.extend(4 * [reason])
+    account.profile.CopyFrom(
+        account_pb2.SubjectProfile(name=wide * 1000, industry_code=wide * 64, city_code=wide * 64, size=wide * 64),
+    )
+    # The longest name of a time zone there is.
+    period = period_pb2.Period(start_date="2025-01-01", end_date="2026-01-01", time_zone="America/Argentina/ComodRivadavia")
+    figures = account.annual_figures[0]
+    figures.period.CopyFrom(period)
+    figures.product_code = figures.process_route = figures.output_unit = wide * 64
+    figures.scope1_tco2e = figures.scope2_tco2e = figures.output_amount = figures.intensity_tco2e_per_unit = amount
+    finding = account.findings[0]
+    finding.rule_id, finding.message = code, wide * 1000
+    finding.period.CopyFrom(period)
+    # More than are shown: what the collector's statement holds at most, and then some.
+    figures, finding = _copied(figures), _copied(finding)
+    account.ClearField("annual_figures")
+    account.ClearField("findings")
+    account.annual_figures.extend(60 * [figures])
+    account.findings.extend(400 * [finding])
+    account.evidence_count = 2**31 - 1
+    return message
+
+
+def _copied(message: _M) -> _M:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy

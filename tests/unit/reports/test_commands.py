@@ -19,7 +19,7 @@ def report_file(tmp_path: Path) -> Path:
     """A signed report with its published keys beside it, as a bank would keep them."""
     assert main(["keys", "create", "--out", str(tmp_path / "key.pem"), "--published", str(tmp_path / "published-keys.json")]) == 0
     signer = signing.load(key_file=tmp_path / "key.pem", published_file=tmp_path / "published-keys.json", production=False)
-    assessed, _ = wire.assessed_subject(assessment_made().SerializeToString())
+    assessed = wire.assessed_subject(assessment_made().SerializeToString())
     report = compose(
         assessed=assessed,
         place=Place(number=1, predecessor=None),

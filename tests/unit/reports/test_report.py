@@ -20,7 +20,7 @@ SECOND = Place(number=2, predecessor=Predecessor(number=1, content_sha256="a" * 
 
 
 def report_of(*, place: Place = FIRST, composed_at: datetime = COMPOSED_AT, **changes: object) -> JsonObject:
-    assessed, _ = wire.assessed_subject(assessment_made(**changes).SerializeToString())  # type: ignore[arg-type]
+    assessed = wire.assessed_subject(assessment_made(**changes).SerializeToString())  # type: ignore[arg-type]
     return compose(assessed=assessed, place=place, issuer=ISSUER, key_profile=KeyProfile.SANDBOX, composed_at=composed_at)
 
 
@@ -61,6 +61,17 @@ class TestCompose:
             "newest_window_months_covered": 11,
             "open_findings_by_severity": {"NOTICE": 0, "WARNING": 1, "SEVERE": 0},
         }
+
+    def test_does_not_take_months_that_are_still_coming_in_for_a_gap(self) -> None:
+        message = assessment_made()
+        coming_in = message.account.annual_figures.add()
+        coming_in.CopyFrom(message.account.annual_figures[1])
+        coming_in.months_covered = 1
+        coming_in.period.start_date, coming_in.period.end_date = "2026-01-01", "2026-02-01"
+        assessed = wire.assessed_subject(message.SerializeToString())
+        report = compose(assessed=assessed, place=FIRST, issuer=ISSUER, key_profile=KeyProfile.SANDBOX, composed_at=COMPOSED_AT)
+        assert len(report["account"]["annual_figures"]) == 3  # type: ignore[index, call-overload, arg-type]
+        assert report["data_quality"] == report_of()["data_quality"]
 
     def test_makes_the_same_bytes_from_the_same_state(self) -> None:
         assert wire.canonical(report_of()) == wire.canonical(report_of())

@@ -64,7 +64,7 @@ KEYS = {BUREAU.published.key_id: BUREAU.published}
 
 @cache
 def content(*, number: int = 1, predecessor: str | None = None, rated: bool = False) -> bytes:
-    assessed, _ = wire.assessed_subject(assessment_made(number=number, rated=rated).SerializeToString())
+    assessed = wire.assessed_subject(assessment_made(number=number, rated=rated).SerializeToString())
     before = Predecessor(number=number - 1, content_sha256=predecessor) if predecessor else None
     return wire.canonical(
         compose(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import UUID
 
 import pytest
 from carbonbureau.common.v1 import grade_pb2
@@ -74,6 +73,10 @@ def _bad_severity(message: Message) -> None:
     message.account.findings[0].severity = "FATAL"
 
 
+def _bad_state(message: Message) -> None:
+    message.account.findings[0].state = ""
+
+
 def _thirteen_months(message: Message) -> None:
     message.account.annual_figures[0].months_covered = 13
 
@@ -94,16 +97,47 @@ def _bad_hash(message: Message) -> None:
     message.assessment.model_sha256 = "A" * 64
 
 
+def _long_name(message: Message) -> None:
+    message.account.profile.name = "电" * 1001
+
+
+def _line_break(message: Message) -> None:
+    message.account.findings[0].message = "one\ntwo"
+
+
+def _long_code(message: Message) -> None:
+    message.account.annual_figures[0].product_code = "x" * 65
+
+
+def _rule_in_chinese(message: Message) -> None:
+    message.account.findings[0].rule_id = "规则"
+
+
+def _seven_dimensions(message: Message) -> None:
+    message.assessment.rated.dimensions.extend(7 * [message.assessment.rated.dimensions[0]])
+
+
+def _nine_indices(message: Message) -> None:
+    message.assessment.rated.dimensions[0].indices.extend(9 * [message.assessment.rated.dimensions[0].indices[0]])
+
+
+def _five_reasons(message: Message) -> None:
+    message.assessment.rated.reason_codes.extend(4 * [message.assessment.rated.reason_codes[0]])
+
+
+def _reason_without_end(message: Message) -> None:
+    message.assessment.rated.reason_codes[0].text_en = "x" * 301
+
+
 class TestAssessedSubject:
     def test_reads_a_rated_subject(self) -> None:
-        assessed, assessment = wire.assessed_subject(assessment_made().SerializeToString())
+        assessed = wire.assessed_subject(assessment_made().SerializeToString())
         assert assessed.subject_id == SUBJECT_ID
         assert isinstance(assessed.assessment.outcome, Rated)
         assert assessed.assessment.outcome.final_grade is Grade.BBB
-        assert assessment_pb2.Assessment.FromString(assessment) == assessment_made().assessment
 
     def test_reads_a_subject_without_a_grade(self) -> None:
-        assessed, _ = wire.assessed_subject(assessment_made(rated=False).SerializeToString())
+        assessed = wire.assessed_subject(assessment_made(rated=False).SerializeToString())
         assert isinstance(assessed.assessment.outcome, NotRated)
 
     @pytest.mark.parametrize(
@@ -122,11 +156,20 @@ class TestAssessedSubject:
             (_bad_zone, "time zone"),
             (_bad_date, "assessed_on_date"),
             (_bad_severity, "FATAL"),
+            (_bad_state, "FindingState"),
             (_bad_hash, "model_sha256"),
             (_thirteen_months, "months_covered"),
             (_quality_six, "data_quality"),
             (_negative_evidence, "evidence_count"),
             (_beyond_json, "account_revision"),
+            (_long_name, "profile.name is longer than 1000"),
+            (_line_break, "finding.message .* cannot be printed"),
+            (_long_code, "product_code is longer than 64"),
+            (_rule_in_chinese, "rule_id is not ASCII"),
+            (_seven_dimensions, "more than 6 dimensions"),
+            (_nine_indices, "more than 8 indices"),
+            (_five_reasons, "more than 4 reason_codes"),
+            (_reason_without_end, "text_en is longer than 300"),
         ],
     )
     def test_refuses_half_an_assessment_and_says_why(self, spoil: Callable[[Message], None], reason: str) -> None:
@@ -166,19 +209,19 @@ class TestReportRevised:
         )
 
     def test_carries_the_signed_bytes_and_the_assessment_with_the_revision_as_its_number(self) -> None:
-        assessment = assessment_made().assessment
-        event = wire.report_revised(self.revision(), assessment=assessment.SerializeToString(), causation_id=UUID(int=5), province="shanxi")
+        made = assessment_made()
+        event = wire.report_revised(self.revision(), assessment_made=made.SerializeToString(), province="shanxi")
         message = report_pb2.ReportRevised.FromString(event.value)
         assert event.topic == "bureau.report-revised.v1"
         assert event.key == str(SUBJECT_ID).encode()
         assert message.envelope.subject_revision == message.revision_number == 4
         assert message.signed_report == b"a.b.c"
-        assert message.assessment == assessment
-        assert message.envelope.causation_ids == [str(UUID(int=5))]
+        assert message.assessment == made.assessment
+        assert message.envelope.causation_ids == [made.envelope.event_id]
         assert message.inclusion_state == report_pb2.INCLUSION_STATE_PENDING
 
     def test_has_the_same_id_when_it_is_made_again(self) -> None:
-        one = wire.report_revised(self.revision(), assessment=b"", causation_id=UUID(int=5), province="shanxi")
-        again = wire.report_revised(self.revision(), assessment=b"", causation_id=UUID(int=5), province="shanxi")
-        other = wire.report_revised(self.revision(number=5), assessment=b"", causation_id=UUID(int=5), province="shanxi")
+        one = wire.report_revised(self.revision(), assessment_made=b"", province="shanxi")
+        again = wire.report_revised(self.revision(), assessment_made=b"", province="shanxi")
+        other = wire.report_revised(self.revision(number=5), assessment_made=b"", province="shanxi")
         assert one.event_id == again.event_id != other.event_id

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.scoring.domain.features import FEATURE_NAMES, schema_hash
 from services.scoring.domain.not_rated import NotRated, comparable
-from services.scoring.domain.statement import AnnualFigures, Milestone, Plan, Target
+from services.scoring.domain.statement import AnnualFigures, Investment, Milestone, Plan, Target
 from tests.unit.scoring.subjects import PARAMETERS, TODAY, investment, observed, plan, statement, window
 
 amounts = st.one_of(
@@ -26,7 +26,7 @@ figures = st.builds(
     amounts,
     amounts,
     amounts,
-    st.integers(0, 12),
+    st.sampled_from([11, 12, 12, 12]),
     st.sampled_from(["coal", "gas", "wind", "hydro", "no such route"]),
 )
 
@@ -95,10 +95,6 @@ class TestExplicitFigures:
         assert figure("emissions_trend", windows) == Decimal("10.0000")
         assert figure("annual_reduction", windows) == 0
 
-    def test_bring_ten_months_to_twelve(self) -> None:
-        windows = [window(2024, output="100000", months=10), window(2025, output="120000")]
-        assert figure("newest_emissions_change", windows) == 0
-
 
 class TestInvestmentShare:
     def test_counts_the_total_of_a_period_once(self) -> None:
@@ -114,7 +110,34 @@ class TestInvestmentShare:
         assert observed(statement(investments=lines)).figures["investment_share"] == Decimal("0.2000")
 
     def test_is_unknown_without_records(self) -> None:
-        assert observed(statement()).figures["investment_share"] is None
+        seen = observed(statement())
+        assert seen.figures["investment_share"] is None
+        assert seen.contradicted == frozenset()
+
+    @pytest.mark.parametrize(
+        "impossible",
+        [
+            [investment(2025, share="1.01")],
+            [investment(2025, share="0.6"), investment(2025, share="0.6")],
+            # What is not recognised was spent as well.
+            [investment(2025, share="0.3"), investment(2025, share="0.8", recognised=False)],
+            # Nothing was spent at all, and yet something was invested.
+            [replace(investment(2025), total_capital_expenditure_yuan=Decimal(0))],
+        ],
+    )
+    def test_is_no_evidence_when_more_was_invested_than_spent_in_any_period(self, impossible: list[Investment]) -> None:
+        for lines in (impossible, [investment(2024, share="0.1"), *impossible], [investment(2024, total="999999999"), *impossible]):
+            seen = observed(statement(investments=lines))
+            assert seen.figures["investment_share"] is None
+            assert seen.contradicted == {"investment_share"}
+
+    def test_counts_all_expenditure_when_all_of_it_was_invested(self) -> None:
+        seen = observed(statement(investments=[investment(2025, share="1")]))
+        assert (seen.figures["investment_share"], seen.contradicted) == (Decimal("1.0000"), frozenset())
+
+    def test_bears_a_contradiction_that_is_too_old_to_count(self) -> None:
+        lines = [investment(2022, share="2"), investment(2025, share="0.1")]
+        assert observed(statement(investments=lines)).figures["investment_share"] == Decimal("0.1000")
 
 
 class TestMilestones:

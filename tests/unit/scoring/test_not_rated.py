@@ -29,7 +29,7 @@ class TestNotRated:
         [
             ([], NotRatedCode.TOO_FEW_PERIODS),
             ([window(2025)], NotRatedCode.TOO_FEW_PERIODS),
-            ([window(2024, months=9), window(2025)], NotRatedCode.TOO_FEW_PERIODS),
+            ([window(2024, months=11), window(2025)], NotRatedCode.TOO_FEW_PERIODS),
             ([window(2024), window(2025, output="0", intensity="0")], NotRatedCode.NO_OUTPUT),
             ([window(2024), window(2025, complete=False)], NotRatedCode.OUTPUT_INCOMPLETE),
             ([window(2024, product="heat"), window(2025)], NotRatedCode.PRODUCT_CHANGED),
@@ -55,8 +55,10 @@ class TestNotRated:
 
 
 class TestComparable:
-    def test_takes_windows_of_ten_months(self) -> None:
-        assert windows_of(statement([window(2024, months=10), window(2025)])) == [2024, 2025]
+    @pytest.mark.parametrize("months", range(12))
+    def test_leaves_out_a_window_with_a_gap_so_that_missing_data_is_no_reduction(self, months: int) -> None:
+        gap = window(2025, intensity=Decimal("0.85") * months / 12, months=months)
+        assert windows_of(statement([window(2023), window(2024), gap])) == [2023, 2024]
 
     def test_leaves_out_a_year_without_output_and_rates_on_the_others(self) -> None:
         windows = [window(2022), window(2023, output="0", intensity="0"), window(2024), window(2025, output="0", intensity="0")]

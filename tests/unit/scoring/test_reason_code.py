@@ -44,6 +44,11 @@ class TestReasonCodes:
         codes = [reason.code for reason in reasons(observed(statement()))]
         assert codes[:2] == ["R411", "R412"]
 
+    def test_tell_a_contradiction_from_an_absence(self) -> None:
+        poor, absent = (observed(statement(investments=lines)) for lines in ([investment(2025, share="1.5")], []))
+        assert reasons(poor)[0].code == "R421"
+        assert [reason.points for reason in reasons(poor)] == [reason.points for reason in reasons(absent)]
+
     def test_tell_of_overdue_milestones_when_there_is_a_plan(self) -> None:
         codes = {reason.code for reason in reasons(observed(statement(with_plan=plan(met=0, overdue=3), investments=[investment(2025)])))}
         assert "R402" in codes

@@ -445,6 +445,7 @@ class AccountFinding(_message.Message):
     SEVERITY_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     finding_id: _builtins.str
     """UUID of the finding."""
     rule_id: _builtins.str
@@ -453,6 +454,8 @@ class AccountFinding(_message.Message):
     """NOTICE, WARNING or SEVERE."""
     message: _builtins.str
     """What was found, without any provider's values."""
+    state: _builtins.str
+    """PROVISIONAL until the recorded monthly close, then FINAL."""
     @_builtins.property
     def period(self) -> _period_pb2.Period:
         """Period concerned; unset when the finding is not about a period."""
@@ -465,10 +468,11 @@ class AccountFinding(_message.Message):
         severity: _builtins.str = ...,
         period: _period_pb2.Period | None = ...,
         message: _builtins.str = ...,
+        state: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_id", b"finding_id", "message", b"message", "period", b"period", "rule_id", b"rule_id", "severity", b"severity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finding_id", b"finding_id", "message", b"message", "period", b"period", "rule_id", b"rule_id", "severity", b"severity", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -476,7 +480,7 @@ Global___AccountFinding: _TypeAlias = AccountFinding  # noqa: Y015
 
 @_typing.final
 class AnnualFigures(_message.Message):
-    """Figures of one 12-month window."""
+    """Figures of one window of the account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -513,7 +517,7 @@ class AnnualFigures(_message.Message):
     """Whether output is on the account for every covered month."""
     @_builtins.property
     def period(self) -> _period_pb2.Period:
-        """The window, 12 months."""
+        """The window: 12 months; the newest may be shorter, of months that are still coming in."""
 
     def __init__(
         self,

@@ -35,7 +35,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REGION_NOT_PERMITTED: _ErrorReason.ValueType  # 5
     """The subscriber has no contract for the region in digits 3 to 8 of the code (PERMISSION_DENIED)."""
     ERROR_REASON_SUBJECT_UNKNOWN: _ErrorReason.ValueType  # 6
-    """No report is held for this subject (NOT_FOUND)."""
+    """No report is held for this subject (NOT_FOUND). The metadata says how fresh the bureau's copy is, as an answer would:
+    `stale` is `true` or `false`; `fresh_as_of_time` (RFC 3339) is the instant up to which everything issued is in the copy,
+    absent when it is unknown. While `stale` is `true` a report may exist all the same: ask again later.
+    """
     ERROR_REASON_NAME_MALFORMED: _ErrorReason.ValueType  # 7
     """The resource name or code is malformed (INVALID_ARGUMENT)."""
     ERROR_REASON_REQUEST_ID_MALFORMED: _ErrorReason.ValueType  # 8
@@ -47,7 +50,25 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 11
     """Internal fault; the correlation id is in the metadata (INTERNAL)."""
     ERROR_REASON_REVISION_UNKNOWN: _ErrorReason.ValueType  # 12
-    """The revision asked for does not exist (NOT_FOUND)."""
+    """The revision asked for does not exist (NOT_FOUND). The metadata carries `stale` and `fresh_as_of_time` as in SUBJECT_UNKNOWN."""
+    ERROR_REASON_CERTIFICATE_EXPIRED: _ErrorReason.ValueType  # 13
+    """The client certificate has ended while its connection stood: connect with a new one (UNAUTHENTICATED)."""
+    ERROR_REASON_CERTIFICATE_REVOKED: _ErrorReason.ValueType  # 14
+    """The client certificate, or an authority above it, was revoked (UNAUTHENTICATED)."""
+    ERROR_REASON_REVOCATION_UNKNOWN: _ErrorReason.ValueType  # 15
+    """Whether the client certificate was revoked cannot be told now, so nothing is served: try again later (UNAVAILABLE)."""
+    ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 16
+    """The call carries no `authorization: Bearer` token, or more than one (UNAUTHENTICATED)."""
+    ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 17
+    """The token is not one of the bureau's identity provider for this service; `part` in the metadata says what is wrong: `form`, `alg`,
+    `kid`, `signature`, or the name of a claim (UNAUTHENTICATED).
+    """
+    ERROR_REASON_TOKEN_EXPIRED: _ErrorReason.ValueType  # 18
+    """The token was good and has ended: get a new one (UNAUTHENTICATED)."""
+    ERROR_REASON_SUBJECT_NOT_PERMITTED: _ErrorReason.ValueType  # 19
+    """The caller may not see this subject, whether or not it is known (PERMISSION_DENIED)."""
+    ERROR_REASON_PAGE_MALFORMED: _ErrorReason.ValueType  # 20
+    """page_size or page_token is malformed, or the token belongs to another list (INVALID_ARGUMENT)."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused."""
@@ -65,7 +86,10 @@ ERROR_REASON_PURPOSE_NOT_PERMITTED: ErrorReason.ValueType  # 4
 ERROR_REASON_REGION_NOT_PERMITTED: ErrorReason.ValueType  # 5
 """The subscriber has no contract for the region in digits 3 to 8 of the code (PERMISSION_DENIED)."""
 ERROR_REASON_SUBJECT_UNKNOWN: ErrorReason.ValueType  # 6
-"""No report is held for this subject (NOT_FOUND)."""
+"""No report is held for this subject (NOT_FOUND). The metadata says how fresh the bureau's copy is, as an answer would:
+`stale` is `true` or `false`; `fresh_as_of_time` (RFC 3339) is the instant up to which everything issued is in the copy,
+absent when it is unknown. While `stale` is `true` a report may exist all the same: ask again later.
+"""
 ERROR_REASON_NAME_MALFORMED: ErrorReason.ValueType  # 7
 """The resource name or code is malformed (INVALID_ARGUMENT)."""
 ERROR_REASON_REQUEST_ID_MALFORMED: ErrorReason.ValueType  # 8
@@ -77,5 +101,23 @@ ERROR_REASON_INQUIRY_NOT_RECORDED: ErrorReason.ValueType  # 10
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 11
 """Internal fault; the correlation id is in the metadata (INTERNAL)."""
 ERROR_REASON_REVISION_UNKNOWN: ErrorReason.ValueType  # 12
-"""The revision asked for does not exist (NOT_FOUND)."""
+"""The revision asked for does not exist (NOT_FOUND). The metadata carries `stale` and `fresh_as_of_time` as in SUBJECT_UNKNOWN."""
+ERROR_REASON_CERTIFICATE_EXPIRED: ErrorReason.ValueType  # 13
+"""The client certificate has ended while its connection stood: connect with a new one (UNAUTHENTICATED)."""
+ERROR_REASON_CERTIFICATE_REVOKED: ErrorReason.ValueType  # 14
+"""The client certificate, or an authority above it, was revoked (UNAUTHENTICATED)."""
+ERROR_REASON_REVOCATION_UNKNOWN: ErrorReason.ValueType  # 15
+"""Whether the client certificate was revoked cannot be told now, so nothing is served: try again later (UNAVAILABLE)."""
+ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 16
+"""The call carries no `authorization: Bearer` token, or more than one (UNAUTHENTICATED)."""
+ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 17
+"""The token is not one of the bureau's identity provider for this service; `part` in the metadata says what is wrong: `form`, `alg`,
+`kid`, `signature`, or the name of a claim (UNAUTHENTICATED).
+"""
+ERROR_REASON_TOKEN_EXPIRED: ErrorReason.ValueType  # 18
+"""The token was good and has ended: get a new one (UNAUTHENTICATED)."""
+ERROR_REASON_SUBJECT_NOT_PERMITTED: ErrorReason.ValueType  # 19
+"""The caller may not see this subject, whether or not it is known (PERMISSION_DENIED)."""
+ERROR_REASON_PAGE_MALFORMED: ErrorReason.ValueType  # 20
+"""page_size or page_token is malformed, or the token belongs to another list (INVALID_ARGUMENT)."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -4,10 +4,9 @@ A rule returns what is wrong, in a sentence that names the field, or None. It se
 account: whether a figure is believable is plausibility's question, and plausibility never rejects.
 """
 
-from decimal import Decimal
-
 from services.collector.domain import subject_code
 from services.collector.domain.finding import Severity
+from services.collector.domain.quantity import AMOUNT_MAX
 from services.collector.domain.rules.context import CONTRACT, NO_INNOCENT_EXPLANATION, FormContext, defects
 from services.collector.domain.rules.rule import rule
 from services.collector.domain.submission import (
@@ -33,8 +32,6 @@ CODE_FIELDS = frozenset({"fuel_code", "product_code", "technology_code", "energy
 # A hundred corrections of one record are a fault of the sender; each revision is looked up by its number.
 RECORD_REVISION_MAX = 100
 LIST_ITEMS_MAX = 500
-# No subject has a quantity of 10^12 in any of the units; what is larger is a wrong unit or a program gone wrong.
-AMOUNT_MAX = Decimal(10) ** 12
 
 # ---- The subject ----
 

@@ -131,7 +131,7 @@ def output_without_energy(view: AccountView) -> Iterator[Suspicion]:
 )
 def emissions_without_output(view: AccountView) -> Iterator[Suspicion]:
     for year in view.annual_figures:
-        if year.scope1_tco2e + year.scope2_tco2e > 0 and not year.output_amount:
+        if year.is_year() and year.scope1_tco2e + year.scope2_tco2e > 0 and not year.output_amount:
             yield Suspicion(message="emissions in a window without output", period=year.period)
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 
 from services.collector.domain.account import AccountView
+from services.collector.domain.annual import TOTAL_MAX
+from services.collector.domain.emissions import POSTED_TCO2E_MAX
 from services.collector.domain.finding import Severity, Suspicion
 from services.collector.domain.method import FactorGap
+from services.collector.domain.quantity import AMOUNT_MAX, Measure
 from services.collector.domain.remark import Remark, Unposted
 from services.collector.domain.rules.rule import rule
-from services.collector.domain.statement import LINES_MAX, is_limited
+from services.collector.domain.statement import LIMITED_RULE, is_limited
 
 
 @rule(
@@ -22,6 +25,20 @@ from services.collector.domain.statement import LINES_MAX, is_limited
 def correction_parked(view: AccountView) -> Iterator[Suspicion]:
     for submission in view.parked:
         yield Suspicion(message="the correction waits for a revision before it", evidence=(submission,), period=submission.period)
+
+
+@rule(
+    rule_id="CORRECTION_OF_ANOTHER_SUBJECT",
+    severity=Severity.WARNING,
+    rationale="A correction replaces what it corrects. About another subject it would replace nothing there and wait for ever here.",
+    source="this bureau, identity (README, decisions): a wrong subject is withdrawn and sent anew",
+    innocent_explanation="The original named the wrong subject, and came after its correction.",
+    what_to_do="Correct the original to 0 under its own subject_code, and send the record for the right subject under a new record_number.",
+)
+def correction_of_another_subject(view: AccountView) -> Iterator[Suspicion]:
+    for submission in view.misdirected:
+        message = "a revision before this one has another subject_code; the correction does not count"
+        yield Suspicion(message=message, evidence=(submission,), period=submission.period)
 
 
 @rule(
@@ -154,17 +171,33 @@ def total_not_posted(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FIGURE_BEYOND_LIMIT",
     severity=Severity.SEVERE,
     rationale="A quarter of the world's yearly emissions on one line is no fact about one subject and would drown all others.",
-    source="this bureau: 10^10 tCO2e",
-    innocent_explanation="Kilograms were sent as tonnes.",
+    source="this bureau: 10^10 tCO2e of emissions, 10^12 of anything else",
+    innocent_explanation="Kilograms were sent as tonnes; or a program sent one figure under very many record numbers.",
     what_to_do="Send a correction with the right unit.",
 )
 def figure_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
     for remark in _remarks(view, Unposted.BEYOND_LIMIT):
-        yield _suspicion(remark, f"{remark.quantity.name()}: more than 10^10 tCO2e; not posted")
+        of_its_own = remark.quantity.measure in (Measure.OUTPUT, Measure.INVESTMENT)
+        limit = f"10^{AMOUNT_MAX.adjusted()} {remark.quantity.unit}" if of_its_own else f"10^{POSTED_TCO2E_MAX.adjusted()} tCO2e"
+        yield _suspicion(remark, f"{remark.quantity.name()}: more than {limit}; not posted")
 
 
 @rule(
-    rule_id="STATEMENT_LIMITED",
+    rule_id="WINDOW_BEYOND_LIMIT",
+    severity=Severity.SEVERE,
+    rationale="A total of more than 10^14, or an intensity of that size, is no fact about one subject, and no amount of the contract.",
+    source="this bureau, numbers and time (README, decisions)",
+    innocent_explanation="A program sent one figure under very many facility numbers; or output was stated in billions of the unit.",
+    what_to_do="Send corrections of the largest figures of the window, with the right unit.",
+)
+def window_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
+    for window in view.windows_beyond_limit:
+        message = f"a total or the intensity of the window is above 10^{TOTAL_MAX.adjusted()}; it is not given"
+        yield Suspicion(message=message, period=window)
+
+
+@rule(
+    rule_id=LIMITED_RULE,
     severity=Severity.NOTICE,
     rationale="A statement that leaves lines out must say so; totals are of everything, but single old lines are not shown.",
     source="this bureau: the statement travels in one event",
@@ -173,7 +206,7 @@ def figure_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
 )
 def statement_limited(view: AccountView) -> Iterator[Suspicion]:
     if is_limited(view):
-        yield Suspicion(message=f"the statement shows the newest {LINES_MAX} lines of each sort")
+        yield Suspicion(message=f"the statement shows the newest {view.lines_max} lines of each sort")
 
 
 def _remarks(view: AccountView, reason: Unposted) -> Iterator[Remark]:

@@ -22,6 +22,7 @@ REPORT_REVISION = """
         content_sha256 text NOT NULL,
         key_id text NOT NULL,
         issued_at timestamptz NOT NULL,
+        final_grade integer,
         PRIMARY KEY (subject_id, revision_number)
     )
 """
@@ -34,19 +35,6 @@ CREDIT_GRADE = """
         content_sha256 text NOT NULL,
         issued_at timestamptz NOT NULL,
         assessment bytea NOT NULL
-    )
-"""
-REFUSED_EVENT = """
-    CREATE TABLE refused_event (
-        topic_id uuid NOT NULL,
-        partition integer NOT NULL,
-        "offset" bigint NOT NULL,
-        topic text NOT NULL,
-        reason text NOT NULL,
-        value bytea,
-        value_bytes integer NOT NULL,
-        refused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        PRIMARY KEY (topic_id, partition, "offset")
     )
 """
 INQUIRY = """
@@ -92,6 +80,31 @@ INQUIRY_OUTCOME = """
     )
 """
 INQUIRY_OUTCOME_BY_INQUIRY = "CREATE INDEX inquiry_outcome_by_inquiry ON inquiry_outcome (inquiry_id)"
+PORTAL_INQUIRY = """
+    CREATE TABLE portal_inquiry (
+        inquiry_id uuid PRIMARY KEY,
+        received_at timestamptz NOT NULL,
+        caller text NOT NULL,
+        role text NOT NULL CHECK (role IN ('enterprise', 'reviewer', 'supervisor')),
+        caller_subject_code text,
+        token_id text,
+        peer text NOT NULL,
+        method text NOT NULL,
+        parent text NOT NULL,
+        subject_code text,
+        outcome text NOT NULL,
+        revision_numbers bigint[] NOT NULL,
+        CHECK ((role = 'enterprise') = (caller_subject_code IS NOT NULL)),
+        CHECK (outcome <> 'SERVED' OR subject_code IS NOT NULL),
+        -- What an enterprise was served was its own: the last line of defence behind the code that decides it.
+        CHECK (outcome <> 'SERVED' OR role <> 'enterprise' OR caller_subject_code = subject_code),
+        CHECK (outcome = 'SERVED' OR revision_numbers = '{}')
+    )
+"""
+PORTAL_INQUIRY_BY_TIME = "CREATE INDEX portal_inquiry_by_time ON portal_inquiry (received_at, inquiry_id)"
+PORTAL_INQUIRY_BY_SUBJECT = (
+    "CREATE INDEX portal_inquiry_by_subject ON portal_inquiry (subject_code, received_at) WHERE subject_code IS NOT NULL"
+)
 GUARD = """
     CREATE FUNCTION guard_record() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -99,7 +112,7 @@ GUARD = """
     END
     $$
 """
-GUARDED = ("inquiry", "inquiry_outcome", "report_revision")
+GUARDED = ("inquiry", "inquiry_outcome", "portal_inquiry", "report_revision")
 
 
 def upgrade() -> None:
@@ -108,13 +121,15 @@ def upgrade() -> None:
         REPORT_REVISION,
         REPORT_REVISION_BY_CODE,
         CREDIT_GRADE,
-        REFUSED_EVENT,
         INQUIRY,
         INQUIRY_REQUEST,
         INQUIRY_BY_TIME,
         INQUIRY_BY_SUBJECT,
         INQUIRY_OUTCOME,
         INQUIRY_OUTCOME_BY_INQUIRY,
+        PORTAL_INQUIRY,
+        PORTAL_INQUIRY_BY_TIME,
+        PORTAL_INQUIRY_BY_SUBJECT,
         GUARD,
     ):
         op.execute(statement)

@@ -33,8 +33,7 @@ REPORT_REVISION = """
         state text NOT NULL CHECK (state IN ('WAITING', 'PREPARED', 'ISSUED')),
         assessment_id uuid NOT NULL,
         assessment_number bigint NOT NULL,
-        causation_id uuid NOT NULL,
-        assessment bytea NOT NULL,
+        assessment_made bytea NOT NULL,
         content bytea NOT NULL,
         content_sha256 text NOT NULL,
         fingerprint text NOT NULL,
@@ -53,19 +52,6 @@ REPORT_REVISION = """
 """
 ONE_PREPARED = "CREATE UNIQUE INDEX report_revision_one_prepared ON report_revision (subject_id) WHERE state = 'PREPARED'"
 NOT_ISSUED = "CREATE INDEX report_revision_not_issued ON report_revision (state) WHERE state <> 'ISSUED'"
-REFUSED_EVENT = """
-    CREATE TABLE refused_event (
-        topic_id uuid NOT NULL,
-        partition integer NOT NULL,
-        "offset" bigint NOT NULL,
-        topic text NOT NULL,
-        reason text NOT NULL,
-        value bytea,
-        value_bytes integer NOT NULL,
-        refused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        PRIMARY KEY (topic_id, partition, "offset")
-    )
-"""
 # Content is fixed from the first moment; a revision names its predecessor, only moves forward, and never overtakes it.
 GUARD = """
     CREATE FUNCTION guard_report_revision() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -96,11 +82,11 @@ GUARD = """
             RAISE EXCEPTION 'revision % of % is issued: it is never altered', OLD.revision_number, OLD.subject_id
                 USING ERRCODE = 'integrity_constraint_violation';
         END IF;
-        IF (NEW.subject_id, NEW.revision_number, NEW.subject_code, NEW.assessment_id, NEW.assessment_number, NEW.causation_id,
-            NEW.assessment, NEW.content, NEW.content_sha256, NEW.fingerprint, NEW.predecessor_sha256, NEW.composed_at, NEW.traceparent)
+        IF (NEW.subject_id, NEW.revision_number, NEW.subject_code, NEW.assessment_id, NEW.assessment_number,
+            NEW.assessment_made, NEW.content, NEW.content_sha256, NEW.fingerprint, NEW.predecessor_sha256, NEW.composed_at, NEW.traceparent)
             IS DISTINCT FROM
-           (OLD.subject_id, OLD.revision_number, OLD.subject_code, OLD.assessment_id, OLD.assessment_number, OLD.causation_id,
-            OLD.assessment, OLD.content, OLD.content_sha256, OLD.fingerprint, OLD.predecessor_sha256, OLD.composed_at, OLD.traceparent)
+           (OLD.subject_id, OLD.revision_number, OLD.subject_code, OLD.assessment_id, OLD.assessment_number,
+            OLD.assessment_made, OLD.content, OLD.content_sha256, OLD.fingerprint, OLD.predecessor_sha256, OLD.composed_at, OLD.traceparent)
         THEN
             RAISE EXCEPTION 'the content of revision % of % is fixed', OLD.revision_number, OLD.subject_id
                 USING ERRCODE = 'integrity_constraint_violation';
@@ -125,5 +111,5 @@ GUARD_TABLE = """
 
 def upgrade() -> None:
     create_mechanism_tables(op)
-    for statement in (SUBJECT, REPORT_REVISION, ONE_PREPARED, NOT_ISSUED, REFUSED_EVENT, GUARD, GUARD_ROWS, GUARD_TABLE):
+    for statement in (SUBJECT, REPORT_REVISION, ONE_PREPARED, NOT_ISSUED, GUARD, GUARD_ROWS, GUARD_TABLE):
         op.execute(statement)

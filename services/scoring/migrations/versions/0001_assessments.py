@@ -76,19 +76,6 @@ ASSESSMENT = """
         CHECK ((score IS NULL) <> (not_rated_codes IS NULL))
     )
 """
-REFUSED_EVENT = """
-    CREATE TABLE refused_event (
-        topic_id uuid NOT NULL,
-        partition integer NOT NULL,
-        "offset" bigint NOT NULL,
-        topic text NOT NULL,
-        reason text NOT NULL,
-        value bytea,
-        value_bytes integer NOT NULL,
-        refused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        PRIMARY KEY (topic_id, partition, "offset")
-    )
-"""
 GUARD = """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -107,7 +94,7 @@ def guard(table: str) -> str:
 
 def upgrade() -> None:
     create_mechanism_tables(op)
-    for statement in (MODEL_RELEASE, MODEL_POINTER, SUBJECT, SUBJECT_CODE, SUBJECT_DUE, ASSESSMENT, REFUSED_EVENT, GUARD):
+    for statement in (MODEL_RELEASE, MODEL_POINTER, SUBJECT, SUBJECT_CODE, SUBJECT_DUE, ASSESSMENT, GUARD):
         op.execute(statement)
     for table in ("assessment", "model_release", "model_pointer"):
         op.execute(guard(table))

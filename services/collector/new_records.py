@@ -1,0 +1,85 @@
+"""Decides which records of a batch are new: those whose place in the log has no receipt yet.
+
+Records are read again after someone set `next_offset` back by hand. The same place in the same topic is the very same record: it was
+answered, and nothing is written a second time. Only a log that lost its end gives a place to two records; that is an alarm.
+"""
+
+import logging
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from uuid import UUID
+
+from services.collector import metrics, wire
+from services.collector.domain import provider
+from services.collector.domain.place import Place
+from services.collector.domain.submission import BusinessKey
+from services.collector.store import records as store
+from services.collector.store.records import Span
+from services.common.consumer import Record
+from services.common.database import Transaction
+
+_log = logging.getLogger(__name__)
+
+
+def stretches(transaction: Transaction, records: Sequence[Record]) -> list[list[Record]]:
+    """Leave out the records that have a receipt, and cut the others into stretches of one partition that get one receipt each."""
+    offsets: dict[tuple[UUID, int], list[int]] = defaultdict(list)
+    for record in records:
+        offsets[record.topic_id, record.partition].append(record.offset)
+    asked = [
+        Span(topic_id=topic_id, partition=partition, first_offset=min(found), last_offset=max(found))
+        for (topic_id, partition), found in offsets.items()
+    ]
+    receipts: dict[tuple[UUID, int], list[Span]] = defaultdict(list)
+    for span in store.receipted(transaction, asked):
+        receipts[span.topic_id, span.partition].append(span)
+    new: dict[tuple[UUID, int, int], list[Record]] = defaultdict(list)
+    again = []
+    for record in sorted(records, key=lambda record: record.offset):
+        spans = receipts[record.topic_id, record.partition]
+        # The last receipt that begins at or before the record speaks of it, or ended before it.
+        begun = bisect_right(spans, record.offset, key=lambda span: span.first_offset)
+        if begun == 0 or spans[begun - 1].last_offset < record.offset:
+            new[record.topic_id, record.partition, begun].append(record)
+        else:
+            again.append(record)
+    if again:
+        _log.info("records were read again and left as they are", extra={"records": len(again)})
+        _raise_alarm_for_displaced(transaction, again)
+    return list(new.values())
+
+
+def _raise_alarm_for_displaced(transaction: Transaction, again: Iterable[Record]) -> None:
+    """Find the records whose bytes are held neither under their business key nor at their place: others stood there."""
+    arrived = {_place(record): record for record in again}
+    aside = store.set_aside(transaction, arrived)
+    keys = {place: key.submission_id() for place, record in arrived.items() if (key := _business_key(record)) is not None}
+    held = store.held(transaction, set(keys.values()))
+    for place, record in arrived.items():
+        digest = sha256(record.value or b"").digest()
+        _, under_key = held.get(keys[place], (None, None)) if place in keys else (None, None)
+        if digest not in (aside.get(place), under_key):
+            metrics.RECORDS_DISPLACED.add(1)
+            _log.error(
+                "a record stands where another one was answered: the log lost its end; it is not taken in",
+                extra={"topic": place.topic, "partition": place.partition, "offset": place.offset},
+            )
+
+
+def _place(record: Record) -> Place:
+    return Place(topic=record.topic, topic_id=record.topic_id, partition=record.partition, offset=record.offset)
+
+
+def _business_key(record: Record) -> BusinessKey | None:
+    try:
+        received = wire.submission(record.value, is_json=wire.is_json(record.headers))
+    except wire.UnreadableError:
+        return None
+    if received.kind is None:
+        return None
+    _, code = provider.domain_and_code(record.topic)
+    return BusinessKey(
+        provider_code=code, kind=received.kind, record_number=received.record_number, record_revision=received.record_revision
+    )
