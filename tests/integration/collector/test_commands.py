@@ -155,5 +155,5 @@ class TestServe:
         assert process.returncode == 0
         lines = [json.loads(line) for line in output.splitlines()]
         (revised,) = (line for line in lines if line.get("event") == "account-revised")
-        assert (revised["subject_code"], revised["account_revision"]) == ("*" * 14 + CODE[-4:], 1)
+        assert (revised["subject_code"], revised["account_revision"]) == ("…" + CODE[-4:], 1)
         assert CODE not in output
