@@ -107,7 +107,7 @@ def output(
     """A power plant's output of one month."""
     made = _submission(code, month, number or f"out-{month:%Y%m}", revision)
     made.output.CopyFrom(
-        submission_pb2.Output(product_code="electricity", electricity_mwh=mwh, process_route=route, basis=submission_pb2.BASIS_METERED)
+        submission_pb2.Output(product_code="electricity", electricity_mwh=mwh, process_route=route, basis=submission_pb2.BASIS_DECLARED)
     )
     return made
 

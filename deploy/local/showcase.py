@@ -215,7 +215,7 @@ def _show(summaries: Mapping[str, Counts], *, seconds: float, code: str, report:
     say('  eval "$(.venv/bin/python -m deploy.local environment sandbox)"')
     say(f"  .venv/bin/python -m services.sandbox bank inquire --code {code}")
     say("  .venv/bin/python -m services.sandbox notices --provider ent-sx | tail")
-    say("  .venv/bin/python -m services.sandbox replay FILE            real facility records, see services/sandbox/README.md")
+    say("  .venv/bin/python -m services.sandbox replay FILE            real facilities; where FILE is from: services/sandbox/README.md")
     say("")
 
 

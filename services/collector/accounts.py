@@ -243,9 +243,9 @@ def decoded(stored: Iterable[StoredSubmission]) -> Revisions[Submission]:
 
 
 def _held_elsewhere(transaction: Transaction, subject_id: UUID, parked: Iterable[Submission]) -> set[UUID]:
-    """Find the earlier revisions of parked corrections that are about another subject: what is parked does not wait for these."""
-    before = {submission_id for one in parked for submission_id in one.key().ids_before()}
-    return {submission_id for submission_id, (holder, _) in records.held(transaction, before).items() if holder != subject_id}
+    """Find the originals of parked corrections that are about another subject: these corrections never count."""
+    originals = {one.original_id() for one in parked}
+    return {submission_id for submission_id, (holder, _) in records.held(transaction, originals).items() if holder != subject_id}
 
 
 def _decoded(stored: StoredSubmission) -> Submission:

@@ -109,8 +109,6 @@ class Intake:
         hashes = {submission_id: held[1] for submission_id, held in store.held(transaction, first.keys() - inserted).items()}
         accepted = []
         for arrival in candidates:
-            if arrival.outcome is not None:
-                continue
             assert arrival.submission_id is not None
             if arrival.submission_id in inserted and first[arrival.submission_id] is arrival:
                 arrival.outcome = rows[arrival.submission_id].outcome
@@ -173,7 +171,7 @@ def _received(arrival: _Arrival) -> Received:
     return arrival.received
 
 
-def _key(arrival: _Arrival) -> BusinessKey:
+def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
     received = _received(arrival)
     assert received.kind is not None
     return BusinessKey(
@@ -181,6 +179,7 @@ def _key(arrival: _Arrival) -> BusinessKey:
         kind=received.kind,
         record_number=received.record_number,
         record_revision=received.record_revision,
+        subject_id=subject_id,
     )
 
 
@@ -197,28 +196,23 @@ def _first_of_each_key(
 ) -> tuple[dict[UUID, _Arrival], set[UUID]]:
     """Take the first arrival under each business key, and name those that are corrections before a revision they follow.
 
-    A correction that names another subject than a revision before it, held before this batch or earlier in it, is rejected. That one is
-    parked only says what the receipt says: what counts is found anew from all submissions whenever the account is drawn up.
+    Nothing is rejected for what it corrects: that would depend on what came first. That one is parked only says what the receipt
+    says, and whom to rebuild when what it waits for comes: what counts is found anew from all submissions of the account.
     """
-    corrections = [_key(arrival) for arrival in candidates if arrival.record_revision() > 1]
-    concerned = {one for key in corrections for one in (*key.ids_before(), key.submission_id())}
-    subject_of = {submission_id: subject_id for submission_id, (subject_id, _) in store.held(transaction, concerned).items()}
+    keys = [_key(arrival, subjects[_received(arrival).subject_code]) for arrival in candidates]
+    before = {key: key.ids_before() for key in keys}
+    held = store.held(transaction, {one for ids in before.values() for one in ids})
+    subject_of = {submission_id: subject_id for submission_id, (subject_id, _) in held.items()}
     first: dict[UUID, _Arrival] = {}
     parked = set()
-    for arrival in candidates:
-        key, subject_id = _key(arrival), subjects[_received(arrival).subject_code]
+    for arrival, key in zip(candidates, keys, strict=True):
         arrival.submission_id = key.submission_id()
-        if arrival.submission_id not in subject_of:
-            before = [subject_of.get(one) for one in key.ids_before()]
-            of_others = tuple(number for number, held in enumerate(before, start=1) if held not in (None, subject_id))
-            arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held=Held(revisions_of_others=of_others))
-            if arrival.findings:
-                arrival.outcome = Outcome.REJECTED
-                continue
-            if None in before:
-                parked.add(arrival.submission_id)
-            subject_of[arrival.submission_id] = subject_id
-        first.setdefault(arrival.submission_id, arrival)
+        if arrival.submission_id in first:
+            continue
+        first[arrival.submission_id] = arrival
+        if any(subject_of.get(one) != key.subject_id for one in before[key]):
+            parked.add(arrival.submission_id)
+        subject_of.setdefault(arrival.submission_id, key.subject_id)
     return first, parked
 
 
@@ -394,7 +388,7 @@ def _marks(transaction: Transaction, accepted: Sequence[tuple[_Arrival, UUID]], 
     marks = [Mark(key=str(subject_id), priority=_priority(arrival, now), delay_ms=COALESCE_MS) for arrival, subject_id in accepted]
     entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind is Kind.REGISTRY_ENTRY}
     concerned = store.concerned_by_claims(transaction, entering)
-    concerned |= store.waiting_elsewhere(transaction, [(_key(arrival), subject_id) for arrival, subject_id in accepted])
+    concerned |= store.waiting_elsewhere(transaction, [_key(arrival, subject_id) for arrival, subject_id in accepted])
     concerned -= {subject_id for _, subject_id in accepted}
     return marks + [Mark(key=str(subject_id), priority=PRIORITY_LIVE, delay_ms=COALESCE_MS) for subject_id in concerned]
 

@@ -7,12 +7,13 @@ answered, and nothing is written a second time. Only a log that lost its end giv
 import logging
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from uuid import UUID
 
 from services.collector import metrics, wire
-from services.collector.domain import provider
+from services.collector.domain import provider, subject_code
 from services.collector.domain.place import Place
 from services.collector.domain.submission import BusinessKey
 from services.collector.store import records as store
@@ -55,7 +56,7 @@ def _raise_alarm_for_displaced(transaction: Transaction, again: Iterable[Record]
     """Find the records whose bytes are held neither under their business key nor at their place: others stood there."""
     arrived = {_place(record): record for record in again}
     aside = store.set_aside(transaction, arrived)
-    keys = {place: key.submission_id() for place, record in arrived.items() if (key := _business_key(record)) is not None}
+    keys = _submission_ids(transaction, arrived)
     held = store.held(transaction, set(keys.values()))
     for place, record in arrived.items():
         digest = sha256(record.value or b"").digest()
@@ -72,14 +73,26 @@ def _place(record: Record) -> Place:
     return Place(topic=record.topic, topic_id=record.topic_id, partition=record.partition, offset=record.offset)
 
 
-def _business_key(record: Record) -> BusinessKey | None:
-    try:
-        received = wire.submission(record.value, is_json=wire.is_json(record.headers))
-    except wire.UnreadableError:
-        return None
-    if received.kind is None:
-        return None
-    _, code = provider.domain_and_code(record.topic)
-    return BusinessKey(
-        provider_code=code, kind=received.kind, record_number=received.record_number, record_revision=received.record_revision
-    )
+def _submission_ids(transaction: Transaction, arrived: Mapping[Place, Record]) -> dict[Place, UUID]:
+    """Derive the ids of those records that could have been accepted: the others have no business key."""
+    readable = {}
+    for place, record in arrived.items():
+        with suppress(wire.UnreadableError):
+            received = wire.submission(record.value, is_json=wire.is_json(record.headers))
+            if received.kind is not None and subject_code.is_well_formed(received.subject_code):
+                readable[place] = received
+    subjects = store.subject_ids(transaction, {received.subject_code for received in readable.values()})
+    ids = {}
+    for place, received in readable.items():
+        assert received.kind is not None
+        if (subject_id := subjects.get(received.subject_code)) is not None:
+            _, code = provider.domain_and_code(place.topic)
+            key = BusinessKey(
+                provider_code=code,
+                kind=received.kind,
+                record_number=received.record_number,
+                record_revision=received.record_revision,
+                subject_id=subject_id,
+            )
+            ids[place] = key.submission_id()
+    return ids

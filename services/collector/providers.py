@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from kafka.admin import (
 from kafka.errors import NoError
 
 from services.collector.domain.provider import Provider
-from services.collector.domain.submission import Kind
+from services.collector.domain.submission import Basis, Kind
 from services.collector.store import directory
 from services.common import kafka
 from services.common.clock import Clock
@@ -42,7 +42,7 @@ _CODE = re.compile(r"[a-z][a-z0-9-]{1,30}\Z")
 # A provider's code is the name of its principal on the broker: one of these would take over the rights of that principal.
 RESERVED_CODES = frozenset({"admin", "broker", "collector", "scoring", "reports", "gateway", "owner", "postgres", "bureau", "kafka"})
 _REGION = re.compile(r"[0-9]{1,6}\Z")
-_FIELDS = {"code", "name", "department", "kinds", "regions"}
+_FIELDS = {"code", "name", "department", "kinds", "bases", "regions"}
 _PASSWORD_BYTES = 24
 _DAY_MS = 24 * 60 * 60 * 1000
 # Submissions are kept by the database; the log only has to outlast the longest outage of the collector.
@@ -126,7 +126,12 @@ def _problems(one: Mapping[str, Any]) -> Iterable[str]:
         yield "code is not 2 to 31 of a-z, 0-9 and -, beginning with a letter"
     if isinstance(one.get("code"), str) and one["code"] in RESERVED_CODES:
         yield "code is reserved for the bureau itself"
-    for field, allowed in (("kinds", lambda text: text in Kind.__members__), ("regions", _REGION.match)):
+    listings: dict[str, Callable[[str], object]] = {
+        "kinds": Kind.__members__.get,
+        "bases": Basis.__members__.get,
+        "regions": _REGION.match,
+    }
+    for field, allowed in listings.items():
         listed = one.get(field, ["?"])
         if not isinstance(listed, list) or not listed or not all(isinstance(text, str) for text in listed):
             yield f"{field} is not a list of texts with at least one"
@@ -136,7 +141,11 @@ def _problems(one: Mapping[str, Any]) -> Iterable[str]:
 
 def _entry(one: Mapping[str, Any]) -> Entry:
     provider = Provider(
-        code=one["code"], name=one["name"], kinds=frozenset(Kind(kind) for kind in one["kinds"]), region_prefixes=tuple(one["regions"])
+        code=one["code"],
+        name=one["name"],
+        kinds=frozenset(Kind(kind) for kind in one["kinds"]),
+        bases=frozenset(Basis[basis] for basis in one["bases"]),
+        region_prefixes=tuple(one["regions"]),
     )
     return Entry(provider=provider, department=one["department"])
 

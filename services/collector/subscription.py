@@ -4,6 +4,7 @@ The consumer asks every 10 s. A provider's rights are taken at the broker before
 behind does not move any more.
 """
 
+import logging
 from collections.abc import Collection
 
 from kafka import KafkaAdminClient, TopicPartition
@@ -17,6 +18,8 @@ from services.common.database import Database
 from services.common.positions import Place
 from services.common.settings import KafkaSettings
 
+_log = logging.getLogger(__name__)
+
 
 class Subscription:
     """Names the topics for one consumer, by whose positions it knows what is left to be read."""
@@ -26,19 +29,22 @@ class Subscription:
         self._database = database
         self._kafka_settings = kafka_settings
         self._admin: KafkaAdminClient | None = None
+        # The former topics that were chosen when their ends could be asked last.
+        self._unread_last: frozenset[str] = frozenset()
 
     def topics(self) -> list[str]:
         """Name the topics to be read now, sorted.
 
         Raises:
-            KafkaError: no broker answers, so that nobody knows what is left to be read.
+            KafkaError: no broker answers, so that nothing can be read either.
         """
         with self._database.transaction("subscription.directory") as transaction:
             known = directory.everyone(transaction)
         current = set(intake_topics(known.values()))
         former = {intake_topic(domain, code) for domain in Domain for code in known} - current
         try:
-            return sorted(current | self._unread(former))
+            self._unread_last = self._unread(former)
+            return sorted(current | self._unread_last)
         except KafkaError:
             self.close()
             raise
@@ -49,8 +55,8 @@ class Subscription:
         if admin is not None:
             kafka.close(admin)
 
-    def _unread(self, former: Collection[str]) -> set[str]:
-        """Choose the topics in which something lies that was not read yet."""
+    def _unread(self, former: Collection[str]) -> frozenset[str]:
+        """Choose the topics in which something lies that was not read yet; while one of them cannot tell, those chosen last."""
         if self._admin is None:
             self._admin = kafka.admin(self._kafka_settings, client_id=f"{self._consumer}-subscription")
         described = kafka.describe(self._admin, set(former).intersection(self._admin.list_topics()))
@@ -61,10 +67,15 @@ class Subscription:
         }
         with self._database.transaction("subscription.positions") as transaction:
             read_up_to = positions.read(transaction, self._consumer, {place.topic_id for place in places.values()})
-        beginnings = kafka.beginnings(self._admin, places)
+        try:
+            beginnings, ends = kafka.beginnings(self._admin, places), kafka.ends(self._admin, places)
+        except KafkaError as error:
+            # One partition without a leader fails the question for all: what a provider left behind must not stop everyone else.
+            _log.warning(
+                "former topics cannot tell where they end, those chosen last are read: %r", error, extra={"topics": sorted(described)}
+            )
+            return self._unread_last.intersection(former)
         # What retention has deleted is not waited for.
-        return {
-            partition.topic
-            for partition, end in kafka.ends(self._admin, places).items()
-            if max(beginnings[partition], read_up_to.get(places[partition], 0)) < end
-        }
+        return frozenset(
+            partition.topic for partition, end in ends.items() if max(beginnings[partition], read_up_to.get(places[partition], 0)) < end
+        )

@@ -31,6 +31,7 @@ PROVIDER = Table(
     Column("applied_at", DateTime(timezone=True), nullable=False),
     Column("withdrawn_at", DateTime(timezone=True)),
     Column("ended_kinds", ARRAY(Text), nullable=False),
+    Column("bases", ARRAY(Text), nullable=False),
 )
 
 # The lock of a subject and its newest account revision.

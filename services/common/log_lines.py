@@ -37,6 +37,8 @@ _TEXT_CHARACTERS_MAX = 500
 _CHAIN_MAX = 8
 _FIRST_FRAMES = 5
 _LAST_FRAMES = 20
+# Strings of a library that are names: of a topic, a group, a member, a host. A subject code has no small letter, a figure no letter first.
+_IDENTIFIER = re.compile(r"(?=.*[a-z])[A-Za-z][A-Za-z0-9_.:/-]{0,79}|\d{1,3}(\.\d{1,3}){3}(:\d{1,5})?")
 # How many lines of source a call that logs may take until its text stands there.
 _CALL_LINES = 3
 
@@ -144,9 +146,10 @@ class JsonFormatter(logging.Formatter):
         if span.is_valid:
             line["trace_id"] = format(span.trace_id, "032x")
             line["span_id"] = format(span.span_id, "016x")
+        ours = _is_ours(record.name)
         for name, value in vars(record).items():
             if name not in _STANDARD_FIELDS and name not in line:
-                line[name] = _value(value)
+                line[name] = _value(value, ours=ours)
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = described(record.exc_info[1])
         # A lone surrogate, which no stream takes, stays readable as the escape that JSON has for it.
@@ -195,7 +198,7 @@ def _message(record: logging.LogRecord) -> str:
     """
     ours = _is_ours(record.name)
     if not isinstance(record.msg, str):
-        return _shown(record.msg)
+        return _shown(record.msg, ours=ours)
     if not record.args:
         written = ours or _is_written(record)
         return record.msg if written else _source(record.pathname, record.lineno) or "(a text made at run time)"
@@ -217,32 +220,37 @@ def _argument(value: object, *, ours: bool) -> object:
     if ours and isinstance(value, BaseException) and _is_ours(type(value).__module__):
         # A line of ours that asks for an exception of ours by name means its text.
         return _cut(_text(value))
-    return _value(value)
+    return _value(value, ours=ours)
 
 
-def _value(value: object) -> object:
+def _value(value: object, *, ours: bool) -> object:
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    return _shown(value)
+    return _shown(value, ours=ours)
 
 
-def _shown(value: object) -> str:
-    """Write a value that a line was given: names and what is made of them. Of anything else, which may hold a record, the type."""
+def _shown(value: object, *, ours: bool) -> str:
+    """Write a value that a line was given: names and what is made of them. Of anything else, which may hold a record, the type.
+
+    Which strings ours hand in is ours to know; of a library's only what looks like a name is written.
+    """
     match value:
         case BaseException():
             return summary(value)
         case Enum():
-            return _cut(str(value.value))
+            return _shown(value.value, ours=ours)
         case type():
             return _name(value)
+        case str() if not ours and not _IDENTIFIER.fullmatch(value):
+            return f"({len(value)} characters)"
         case None | str() | int() | float() | UUID() | date() | PurePath():
             return _cut(str(value))
         case bytes() | bytearray() | memoryview():
             return f"({len(value)} bytes)"
         case Mapping():
-            return _cut("{" + ", ".join(f"{_shown(name)}: {_shown(one)}" for name, one in value.items()) + "}")
+            return _cut("{" + ", ".join(f"{_shown(name, ours=ours)}: {_shown(one, ours=ours)}" for name, one in value.items()) + "}")
         case tuple() | list() | set() | frozenset():
-            return _cut("[" + ", ".join(map(_shown, value)) + "]")
+            return _cut("[" + ", ".join(_shown(one, ours=ours) for one in value) + "]")
     # Its connections and transports, which say which broker they are of.
     return _cut(str(value)) if type(value).__module__.startswith("kafka.net.") else f"({_name(type(value))})"
 

@@ -1,7 +1,7 @@
 """The tables that the mechanism keeps in every service's own schema, as one frozen list of statements.
 
 They carry no schema name: the role's search_path decides. A later change is a new list with a new function in
-migrations.py; this one is what the first migration of every service ran, for ever.
+migrations.py; this one is what the first migration of every service runs, for ever from the first tag on.
 """
 
 NAMES = ("outbox_event", "consumer_position", "inbox_revision", "refused_event", "lease", "work_item")

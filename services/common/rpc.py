@@ -5,6 +5,7 @@ plaintext port of its own, because probes cannot do TLS.
 """
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +45,7 @@ _OPTIONS = (
 class RpcServer:
     """The gRPC server of one service. Ports are bound when it is made; `port` and `health_port` tell which.
 
-    Not serving until `set_serving(True)`: whoever starts it decides when it is ready.
+    Not serving until `set_serving(True)`: whoever starts it decides when it is ready. Of its workers streams may hold a quarter.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class RpcServer:
         self._names = [full_name for _, _, full_name in services]
         self._server = grpc.server(
             futures.ThreadPoolExecutor(max_workers, thread_name_prefix="rpc"),
-            interceptors=[ErrorInterceptor(error_domain), TelemetryInterceptor(), *interceptors],
+            interceptors=[ErrorInterceptor(error_domain), TelemetryInterceptor(), StreamLimit(_streams_max(max_workers)), *interceptors],
             options=_OPTIONS,
             # Calls beyond the workers wait in a queue; beyond this many they are refused with RESOURCE_EXHAUSTED.
             maximum_concurrent_rpcs=max_workers * 10,
@@ -146,6 +147,8 @@ class ErrorInterceptor(_Wrapping):
             # CancelledError is a BaseException in asyncio; unmapped it would leave the caller waiting for its deadline.
             if context.code() not in (None, grpc.StatusCode.OK):  # type: ignore[attr-defined]  # the stubs lack it
                 raise
+            if isinstance(error, grpc.RpcError) and not context.is_active():
+                raise  # the caller left in the middle of a stream, and gRPC told the handler so; nobody is there to be answered
             status = self._fault(method, error, domain)
         self._abort(context, status)
 
@@ -182,10 +185,39 @@ class TelemetryInterceptor(_Wrapping):
             code = "CANCELLED"
             raise
         except BaseException:
-            code = "INTERNAL"
+            code = "INTERNAL" if context.is_active() else "CANCELLED"
             raise
         finally:
             metrics.RPC_DURATION.record(time.monotonic() - started, {"method": method, "code": code})
+
+
+class StreamLimit(_Wrapping):
+    """Refuses streams beyond so many at once. An open stream, idle or not, holds a worker for as long as its caller likes.
+
+    Health's Watch and reflection are streams, and answer whoever comes.
+    """
+
+    def __init__(self, streams_max: int) -> None:
+        self._free = threading.Semaphore(streams_max)
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = continuation(details)
+        if handler is None or not (handler.request_streaming or handler.response_streaming):
+            return handler
+        return super().intercept_service(lambda _: handler, details)
+
+    def _around(self, method: str, context: grpc.ServicerContext, call: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+        if not self._free.acquire(blocking=False):
+            raise Refused(ErrorKind.RESOURCE_EXHAUSTED, "STREAMS_EXHAUSTED", "too many streams are open: try again later")
+        try:
+            yield from call()
+        finally:
+            self._free.release()
+
+
+def _streams_max(max_workers: int) -> int:
+    """A quarter of the workers, but one at least, and never the last worker."""
+    return min(max(1, max_workers // 4), max_workers - 1)
 
 
 def _bound(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None) -> int:

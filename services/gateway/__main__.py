@@ -35,8 +35,8 @@ from services.gateway.tokens import TokenKeys, TokenKeysError
 
 SERVICE = "gateway"
 _GRACE_S = 5.0
-# People and their portals; a flood of them must not take the banks' connections to the database.
-_PORTAL_WORKERS = 2
+# Two of them for streams; at the database fewer stand at a time, as portal.py says.
+_PORTAL_WORKERS = 8
 
 _Freshness = Callable[[Transaction], datetime | None]
 
@@ -74,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("summary", help="print what is in the tables as one JSON object").set_defaults(command=_summary)
     inquiries = commands.add_parser("inquiries", help="print the record of inquiries as JSON lines, for the supervisor")
     inquiries.add_argument("--since", type=_instant, default=datetime(1970, 1, 1, tzinfo=UTC), help="from this instant on (ISO 8601)")
-    inquiries.add_argument("--until", type=_instant, default=None, help="up to, but without, this instant (ISO 8601; default: now)")
+    until = "up to, but without, this instant (ISO 8601; default and at most: the start of the oldest call being recorded)"
+    inquiries.add_argument("--until", type=_instant, default=None, help=until)
     inquiries.add_argument(
         "--portal", action="store_true", help="those of enterprises, reviewers and the supervisor instead of those of banks"
     )
@@ -207,9 +208,11 @@ def _summary(_: argparse.Namespace) -> int:
 
 def _inquiries(arguments: argparse.Namespace) -> int:
     database = Database(load(GatewaySettings, service=SERVICE).postgres, SystemClock())
-    until = arguments.until or SystemClock().now()
+    until = export.complete_until(database, arguments.until)
     for line in export.lines(database, since=arguments.since, until=until, portal=arguments.portal):
         print(line)
+    # Beside the lines, not among them, and only after the last.
+    print(f"{SERVICE}: complete up to, but without, this instant; go on with --since {until.isoformat()}", file=sys.stderr)
     return 0
 
 

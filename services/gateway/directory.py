@@ -31,8 +31,9 @@ class SubscriberDirectory:
         try:
             self.current = _read(self._path)
         except DirectoryError as error:
-            metrics.DIRECTORY_RELOAD_FAILED.add(1)
-            _log.error("the changed subscriber file is not used: %s", error, extra={"event": "directory-refused"})
+            if self._file.failed(error):
+                metrics.DIRECTORY_RELOAD_FAILED.add(1)
+                _log.error("the changed subscriber file is not used: %s", error, extra={"event": "directory-refused"})
             return False
         _log.info("subscribers read again", extra={"event": "directory-read", "subscribers": len(self.current.by_identity)})
         return True
@@ -44,5 +45,5 @@ def _read(path: Path) -> Directory:
             return directory_of(tomllib.load(file))
     except OSError as error:
         raise DirectoryError([f"{path}: {error.strerror}"]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DirectoryError([f"{path}: {error}"]) from error

@@ -14,10 +14,21 @@ from services.gateway import store
 _PAGE = 500
 
 
+def complete_until(database: Database, wanted: datetime | None = None) -> datetime:
+    """Return the instant before which no inquiry can come to light any more, or `wanted` if that is earlier.
+
+    What an export up to it holds is all there will ever be, so the next one goes on from it without a gap.
+    """
+    with database.transaction("inquiries.read") as transaction:
+        watermark = store.safe_watermark(transaction)
+    return watermark if wanted is None else min(wanted, watermark)
+
+
 def lines(database: Database, *, since: datetime, until: datetime, portal: bool = False) -> Iterator[str]:
     """Return one JSON object for each inquiry received from `since` up to, but without, `until`, in the order of time.
 
-    Those of banks, or with `portal` those of enterprises, reviewers and the supervisor.
+    Those of banks, or with `portal` those of enterprises, reviewers and the supervisor. `until` is not after `complete_until`, or an
+    inquiry may be missed that is just being recorded.
     """
     read = store.portal_inquiries_after if portal else store.inquiries_after
     # Just before `since`, so that an inquiry of exactly that instant is in.

@@ -10,12 +10,21 @@ class WatchedFiles:
 
     def __init__(self, *paths: Path) -> None:
         self._paths = paths
-        self._seen = self._look()
+        self._seen: _Look | None = self._look()
+        self._failure: tuple[_Look | None, str] | None = None
 
     def changed(self) -> bool:
-        """Tell whether a file is not as it was when this was last asked; one that is away counts as changed, once."""
+        """Tell whether a file is not as it was when this was last asked, or could not be used then; one that is away is a change."""
+        if self._seen is not None:
+            self._failure = None  # what was seen last was taken
         before, self._seen = self._seen, self._look()
         return self._seen != before
+
+    def failed(self, error: Exception) -> bool:
+        """Have the files read again at the next look, for the failure may pass though they stay; return whether it is news."""
+        before, self._failure = self._failure, (self._seen, str(error))
+        self._seen = None
+        return self._failure != before
 
     def _look(self) -> _Look:
         return tuple(_fingerprint(path) for path in self._paths)

@@ -11,8 +11,18 @@ from typing import Any
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+# What the library raises for X.509 that it cannot read, some of it only when a part is asked for: not all is a ValueError.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _CERTIFICATES_MAX = 512
 
 
@@ -43,6 +53,6 @@ def _read(pem: bytes) -> tuple[x509.Certificate | None, tuple[str, ...], str | N
         uris = tuple(names.get_values_for_type(x509.UniformResourceIdentifier))
     except x509.ExtensionNotFound:
         uris = ()
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except UNREADABLE:
         return None, (), None
     return certificate, uris, hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()

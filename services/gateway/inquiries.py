@@ -6,7 +6,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TypeVar
 from uuid import UUID
@@ -133,8 +133,9 @@ class Inquiries:
             metrics.INQUIRY_RECORD_DURATION.record(time.monotonic() - started)
 
     def _record_once(self, peer: Peer, call: Call, verdict: Verdict, now: datetime) -> tuple[UUID, Reason | None]:
-        inquiry = _inquiry(self._ids.new(), peer, call, verdict, now)
         with self._database.transaction("inquiry.record") as transaction:
+            # The database's clock, inside the transaction: an export can tell by it up to where nothing can come to light any more.
+            inquiry = _inquiry(self._ids.new(), peer, call, verdict, transaction.now())
             if store.add_inquiry(transaction, inquiry):
                 return inquiry.inquiry_id, verdict.reason
             # The request_id is claimed: the same inquiry again, or another request under its id.
@@ -144,7 +145,7 @@ class Inquiries:
             )
             reason = reason_for_repetition(first, request_sha256=inquiry.request_sha256, now_denied=verdict.reason)
             if reason is Reason.REQUEST_ID_REUSED:
-                reused = _inquiry(inquiry.inquiry_id, peer, call, verdict, now, reused=True)
+                reused = _inquiry(inquiry.inquiry_id, peer, call, verdict, inquiry.received_at, reused=True)
                 assert store.add_inquiry(transaction, reused), "what claims no request_id is always added"
                 return reused.inquiry_id, reason
             if reason is not None:
@@ -204,12 +205,12 @@ class Inquiries:
         )
 
 
-def _inquiry(inquiry_id: UUID, peer: Peer, call: Call, verdict: Verdict, now: datetime, *, reused: bool = False) -> NewInquiry:
+def _inquiry(inquiry_id: UUID, peer: Peer, call: Call, verdict: Verdict, at: datetime, *, reused: bool = False) -> NewInquiry:
     question = verdict.question
     reason = Reason.REQUEST_ID_REUSED if reused else verdict.reason
     return NewInquiry(
         inquiry_id=inquiry_id,
-        received_at=now.astimezone(UTC),
+        received_at=at,
         subscriber_code=verdict.subscriber.code if verdict.subscriber else None,
         identities=tuple(clean(uri) for uri in peer.uris[:_IDENTITIES_MAX]),
         certificate_sha256=peer.certificate_sha256,

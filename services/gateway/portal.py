@@ -5,6 +5,7 @@ A call without a good token has no caller to record: it is counted, and the log 
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 _METHOD = "ListReportRevisions"
 _SCHEME = "bearer "
 _LOG_REFUSED_EVERY_S = 1.0
+# A flood of people and their portals must not take the banks' connections to the database.
+_AT_THE_DATABASE_MAX = 2
 
 
 class Portal:
@@ -51,6 +54,7 @@ class Portal:
         self._token_keys, self._issuer, self._audience = token_keys, token_issuer, token_audience
         self._freshness, self._stale_after = freshness, timedelta(seconds=stale_after_s)
         self._refusal_logged_at = float("-inf")
+        self._turns = threading.Semaphore(_AT_THE_DATABASE_MAX)
 
     def list_report_revisions(self, *, authorization: Sequence[str], peer: str, call: ListCall) -> Listing:
         """List issued revisions of a subject.
@@ -86,7 +90,8 @@ class Portal:
     def _record(self, caller: Caller, peer: str, call: ListCall, verdict: ListVerdict) -> tuple[Listing, Reason | None]:
         """Look up and record; return what is told, with the reason to refuse it, if any. Fails closed."""
         try:
-            return self._database.retrying(lambda: self._record_once(caller, peer, call, verdict))
+            with self._turns:
+                return self._database.retrying(lambda: self._record_once(caller, peer, call, verdict))
         except (DBAPIError, PoolTimeoutError) as error:
             _log.error("inquiry not recorded: %s", type(error).__name__, extra={"event": "inquiry-not-recorded", "method": _METHOD})
             metrics.PORTAL_INQUIRIES.add(1, {"method": _METHOD, "outcome": Reason.INQUIRY_NOT_RECORDED.value})
@@ -103,7 +108,8 @@ class Portal:
                 revisions, more = found[: page.size], len(found) > page.size
                 if not found and page.below is None:
                     reason = Reason.SUBJECT_UNKNOWN
-            now = self._clock.now()
+            # The database's clock, inside the transaction: an export can tell by it up to where nothing can come to light any more.
+            now = transaction.now()
             store.add_portal_inquiry(
                 transaction,
                 PortalInquiry(

@@ -1,14 +1,15 @@
 """Knows which client certificates were revoked: the CRLs of one PEM file (RFC 5280, section 5), read again on change.
 
 gRPC's Python binding checks no CRL at the handshake, and a connection outlives one anyway, so every call asks here. The file is taken as a
-whole or not at all: each list must be signed by an authority of CLIENT_CA_FILE and be no older than the one in use. While a changed
-file is of no use the old lists hold, and an alarm says so; they count until their nextUpdate.
+whole or not at all: each list must be signed by an authority of CLIENT_CA_FILE, not be of the future and no older than any taken
+before, and no authority that is still trusted may lose its list. While a changed file is of no use the old lists hold, and an
+alarm says so; they count until their nextUpdate. What was taken before is remembered by this process only.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -20,12 +21,15 @@ from services.common.clock import Clock
 from services.gateway import metrics
 from services.gateway.domain.certificate import Revocation
 from services.gateway.files import WatchedFiles
+from services.gateway.identity import UNREADABLE
 
 _log = logging.getLogger(__name__)
 
 _PEM_END = b"-----END X509 CRL-----"
 # A leaf, intermediates, a root: no honest chain is longer, and authorities that certify each other must not go round for ever.
 _CHAIN_MAX = 5
+# How far the clock of an authority may be before ours.
+_CLOCKS_APART_MAX = timedelta(minutes=5)
 
 
 class RevocationError(Exception):
@@ -51,6 +55,8 @@ class Revocations:
         self._crl_file, self._client_ca_file, self._clock = crl_file, client_ca_file, clock
         self._files = WatchedFiles(client_ca_file, *((crl_file,) if crl_file else ()))
         self._lists: Mapping[bytes, _List] = {}
+        # The thisUpdate of the newest list ever taken of each authority, also of one that has left CLIENT_CA_FILE and may come back.
+        self._newest: dict[bytes, datetime] = {}
         self._past = False
         if crl_file is not None:
             self._take(crl_file)
@@ -85,8 +91,9 @@ class Revocations:
         try:
             self._take(crl_file)
         except RevocationError as error:
-            metrics.REVOCATION_RELOAD_FAILED.add(1)
-            _log.error("the changed revocation lists are not used: %s", error, extra={"event": "revocation-refused"})
+            if self._files.failed(error):
+                metrics.REVOCATION_RELOAD_FAILED.add(1)
+                _log.error("the changed revocation lists are not used: %s", error, extra={"event": "revocation-refused"})
             return False
         return True
 
@@ -95,16 +102,31 @@ class Revocations:
             pem, authorities = crl_file.read_bytes(), x509.load_pem_x509_certificates(self._client_ca_file.read_bytes())
         except OSError as error:
             raise RevocationError(f"{error.filename}: {error.strerror}") from error
-        except ValueError as error:
+        except UNREADABLE as error:
             raise RevocationError(f"{self._client_ca_file}: not PEM that can be read: {error}") from error
         found = _lists_of(pem, authorities)
-        for key, one in found.items():
-            if key in self._lists and one.this_update < self._lists[key].this_update:
-                raise RevocationError(f"the list of {one.authority.subject.rfc4514_string()} is older than the one in use")
+        self._refuse_a_step_back(found, authorities)
         self._lists = found
+        self._newest |= {key: one.this_update for key, one in found.items()}
         metrics.REVOCATION_NEXT_UPDATE.set(self._next_update().timestamp())
         revoked = sum(len(one.serials) for one in found.values())
         _log.info("revocation lists read", extra={"event": "revocation-read", "lists": len(found), "revoked": revoked})
+
+    def _refuse_a_step_back(self, found: Mapping[bytes, _List], authorities: Sequence[x509.Certificate]) -> None:
+        """Raise `RevocationError` for lists that would bring somebody back to life, or keep the true ones out."""
+        now = self._clock.now()
+        for key, one in found.items():
+            name = one.authority.subject.rfc4514_string()
+            if one.this_update > now + _CLOCKS_APART_MAX:
+                raise RevocationError(f"the list of {name} is of the future")
+            if key in self._newest and one.this_update < self._newest[key]:
+                raise RevocationError(f"the list of {name} is older than the one in use")
+        trusted = {_key_of(authority) for authority in authorities}
+        for key, one in self._lists.items():
+            if key in trusted and key not in found:
+                raise RevocationError(
+                    f"the list of {one.authority.subject.rfc4514_string()} is missing, and the authority is still trusted"
+                )
 
     def _next_update(self) -> datetime:
         return min(one.next_update for one in self._lists.values())
@@ -122,7 +144,7 @@ def _lists_of(pem: bytes, authorities: Sequence[x509.Certificate]) -> dict[bytes
     try:
         crls = [x509.load_pem_x509_crl(part + _PEM_END) for part in pem.split(_PEM_END)[:-1]]
         found = [_list_of(crl, authorities) for crl in crls]
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise RevocationError(f"no X.509 CRL that can be read: {error}") from error
     lists = {_public(one.authority.public_key()): one for one in found}
     if not found or len(lists) < len(found):
@@ -163,9 +185,17 @@ def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
         return False
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (*UNREADABLE, InvalidSignature):
         return False
     return True
+
+
+def _key_of(authority: x509.Certificate) -> bytes | None:
+    """Return an authority's public key; None for one of a kind that the library does not know, which has no list here."""
+    try:
+        return _public(authority.public_key())
+    except UNREADABLE:
+        return None
 
 
 def _public(key: CertificatePublicKeyTypes) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -321,6 +321,22 @@ def add_portal_inquiry(transaction: Transaction, inquiry: PortalInquiry) -> None
             "revision_numbers": list(inquiry.revision_numbers),
         },
     )
+
+
+def safe_watermark(transaction: Transaction) -> datetime:
+    """Give the instant before which no transaction that is still open, nor any later one, can record an inquiry.
+
+    An inquiry's instant is taken from the database inside its transaction, so it is never before the start of it. Ask this in a
+    transaction before the one that reads: what has committed in between is then visible to the read.
+    """
+    watermark: datetime = transaction.execute(_WATERMARK).scalar_one()
+    return watermark.astimezone(UTC)
+
+
+_WATERMARK = text("""
+    SELECT least(min(xact_start), clock_timestamp()) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND xact_start IS NOT NULL
+""")
 
 
 def portal_inquiries_after(transaction: Transaction, *, after: tuple[datetime, UUID], before: datetime, limit: int) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from services.common.clock import Clock
 from services.gateway import metrics
 from services.gateway.files import WatchedFiles
+from services.gateway.identity import UNREADABLE
 
 _log = logging.getLogger(__name__)
 
@@ -75,8 +76,9 @@ class ServerTls:
             try:
                 self._current = self._load()
             except TlsError as error:
-                metrics.TLS_RELOAD_FAILED.add(1)
-                _log.error("the changed certificate files are not used: %s", error, extra={"event": "tls-refused"})
+                if self._files.failed(error):
+                    metrics.TLS_RELOAD_FAILED.add(1)
+                    _log.error("the changed certificate files are not used: %s", error, extra={"event": "tls-refused"})
                 return False
         _log.info("certificate files read again", extra={"event": "tls-read"})
         return True
@@ -90,10 +92,13 @@ class ServerTls:
             certificate = x509.load_pem_x509_certificates(chain)[0]
             private = serialization.load_pem_private_key(key, password=None)
             authority_count = len(x509.load_pem_x509_certificates(authorities))
-        except (ValueError, TypeError, IndexError) as error:
+            belongs = _public(private.public_key()) == _public(certificate.public_key())
+        except (*UNREADABLE, IndexError) as error:
             raise TlsError(f"not PEM that can be read: {error}") from error
-        if _public(private.public_key()) != _public(certificate.public_key()):
+        if not belongs:
             raise TlsError(f"{self._key_file} is not the key of {self._certificate_file}")
+        if certificate.not_valid_before_utc > self._clock.now():
+            raise TlsError(f"{self._certificate_file} is not valid before {certificate.not_valid_before_utc.isoformat()}")
         if certificate.not_valid_after_utc <= self._clock.now():
             raise TlsError(f"{self._certificate_file} ended {certificate.not_valid_after_utc.isoformat()}")
         metrics.TLS_NOT_AFTER.set(certificate.not_valid_after_utc.timestamp())

@@ -107,8 +107,9 @@ class TokenKeys:
         try:
             self._keys = self._read()
         except TokenKeysError as error:
-            metrics.TOKEN_KEYS_RELOAD_FAILED.add(1)
-            _log.error("the changed token keys are not used: %s", error, extra={"event": "token-keys-refused"})
+            if self._file.failed(error):
+                metrics.TOKEN_KEYS_RELOAD_FAILED.add(1)
+                _log.error("the changed token keys are not used: %s", error, extra={"event": "token-keys-refused"})
             return False
         _log.info("token keys read again", extra={"event": "token-keys-read", "keys": sorted(self._keys)})
         return True
@@ -118,7 +119,7 @@ class TokenKeys:
             document = json.loads(self._path.read_bytes())
         except OSError as error:
             raise TokenKeysError(f"{self._path}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TokenKeysError(f"{self._path}: not JSON") from error
         entries = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

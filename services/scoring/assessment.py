@@ -193,7 +193,7 @@ def tell(made: Sequence[Made]) -> None:
     for one in made:
         outcome = one.assessment.outcome
         told = (
-            {"grade": outcome.final_grade.value, "score": outcome.score, "stage": outcome.transition_stage.value}
+            {"grade": outcome.final_grade.value, "score": str(outcome.score), "stage": outcome.transition_stage.value}
             if isinstance(outcome, Rated)
             else {"not_rated": ",".join(reason.code.value for reason in outcome.reasons)}
         )

@@ -82,13 +82,13 @@ def draw_up(
 ) -> AccountView:
     """Draw up the account that a bureau keeps of the subject with this code.
 
-    `effective` is in record order; `claims_of_others` are on facilities that it names; `held_elsewhere` are the submissions about other
-    subjects among the earlier revisions of what is parked.
+    `effective` is in record order; `claims_of_others` are on facilities that it names; `held_elsewhere` are the originals of what is
+    parked that are about other subjects.
     """
     waiting: list[Submission] = []
     misdirected: list[Submission] = []
     for one in parked:
-        (waiting if held_elsewhere.isdisjoint(one.key().ids_before()) else misdirected).append(one)
+        (misdirected if one.original_id() in held_elsewhere else waiting).append(one)
     entries = directory.entries_in_order(effective)
     profile = directory.profile(entries)
     province = subject_code.province(code)

@@ -19,7 +19,7 @@ from services.collector.domain.coverage import Coverage
 from services.collector.domain.lines import OutputLine
 from services.collector.domain.months import middles_before, months_before
 from services.collector.domain.posting import AMOUNT_SCALE, Posting
-from services.collector.domain.series import AllSeries
+from services.collector.domain.series import AllSeries, days_by_series
 from services.collector.domain.settled import settled_end
 from services.common.amounts import INTEGER_DIGITS_MAX, quantise
 from services.common.civil_time import Period
@@ -77,16 +77,12 @@ def annual_figures(
     all_series = AllSeries(postings=postings, outputs=outputs)
     holes = Coverage(incomplete)
     windows = _windows(periods, settled=settled_end(postings=postings, outputs=outputs, all_series=all_series, holes=holes))
-    emitted = [[posting for posting in postings if _within(posting.period, window)] for window in windows]
-    for place, window in enumerate(windows):
-        inside = emitted[place]
+    for window in windows:
+        inside = [posting for posting in postings if _within(posting.period, window)]
         made = [line for line in outputs if _within(line.period, window)]
         if inside or made:
-            # Windows go backwards here: the one after a window comes before it.
-            later = emitted[place - 1] if place > 0 else ()
-            earlier = emitted[place + 1] if place + 1 < len(windows) else ()
-            expected = all_series.in_window(inside, earlier=earlier, later=later)
-            covered = [middle for middle in _middles(window) if not holes.has_day(middle) and expected.cover(middle)]
+            days = days_by_series(inside)
+            covered = [middle for middle in _middles(window) if not holes.has_day(middle) and all_series.cover(middle, inside=days)]
             _add(years, window, inside, made, industry_code, covered)
     return Years(years.figures[::-1], years.beyond_limit[::-1])
 

@@ -33,6 +33,24 @@ class Coverage:
         place = bisect_right(self._starts, period.start) - 1
         return place >= 0 and self._ends[place] >= period.end
 
+    def run_before(self, day: date) -> tuple[date, date] | None:
+        """Return the last stretch of covered days that begins on or before this day, with the day after its end."""
+        place = bisect_right(self._starts, day) - 1
+        return (self._starts[place], self._ends[place]) if place >= 0 else None
+
+    def run_after(self, day: date) -> tuple[date, date] | None:
+        """Return the first stretch of covered days that begins after this day, with the day after its end."""
+        place = bisect_right(self._starts, day)
+        return (self._starts[place], self._ends[place]) if place < len(self._starts) else None
+
+    def begins_near(self, day: date, days: int) -> bool:
+        """Tell whether a stretch of covered days begins at most so many days from this day."""
+        return any(abs((start - day).days) <= days for start in self._starts)
+
+    def ends_near(self, day: date, days: int) -> bool:
+        """Tell whether a stretch of covered days ends at most so many days from this day."""
+        return any(abs((end - day).days) <= days for end in self._ends)
+
     def has_day(self, day: date) -> bool:
         """Tell whether this day is covered."""
         place = bisect_right(self._starts, day) - 1

@@ -1,7 +1,8 @@
 """Decides which submissions count: the highest revision of each record to which no revision before it is missing.
 
-A correction that arrives before its original is parked; it counts as soon as 1 … k−1 are there. So what counts depends on the
-set of submissions alone, never on the order in which they came.
+Only revisions about one subject make up its record: a correction that names another subject has a key of its own, breaks no chain
+here and begins none there. A correction that arrives before its original is parked; it counts as soon as 1 … k−1 are there. So what
+counts depends on the set of submissions alone, never on the order in which they came.
 """
 
 from collections import defaultdict

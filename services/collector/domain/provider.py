@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from services.collector.domain.submission import DOMAIN_OF_KIND, Domain, Kind
+from services.collector.domain.submission import DOMAIN_OF_KIND, Basis, Domain, Kind
 
 _INTAKE = "intake"
 _NOTICES = "provider.notices"
@@ -13,6 +13,7 @@ _NOTICES = "provider.notices"
 class Provider:
     """One provider of the directory. `region_prefixes` are leading digits of GB/T 2260 divisions, e.g. 14 for all of Shanxi.
 
+    `bases` are how it may come to know its figures: who only passes on declarations cannot call them metered or verified.
     `ended_kinds` are those it was entitled to before; one that left the directory has no others.
     """
 
@@ -20,6 +21,7 @@ class Provider:
     name: str
     kinds: frozenset[Kind]
     region_prefixes: tuple[str, ...]
+    bases: frozenset[Basis]
     ended_kinds: frozenset[Kind] = frozenset()
 
     def may_report(self, kind: Kind) -> bool:
@@ -51,7 +53,7 @@ class Provider:
 
 def stranger(code: str) -> Provider:
     """Stand for a provider that the directory never knew: it may report nothing."""
-    return Provider(code=code, name="", kinds=frozenset(), region_prefixes=())
+    return Provider(code=code, name="", kinds=frozenset(), region_prefixes=(), bases=frozenset(Basis))
 
 
 def intake_topic(domain: Domain, code: str) -> str:

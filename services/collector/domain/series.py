@@ -1,14 +1,15 @@
-"""Decides which days the emissions of a window should cover: those of every series that goes on.
+"""Decides which days the emissions of an account should cover: those of every series that goes on.
 
-A series is one energy carrier of one scope at one facility. Where a plant goes on making things and one of its series is missing,
-data is missing: without this rule a lost invoice would look like a reduction. A series that another one takes over from (coal
-gives way to gas) has ended, one of a facility that makes nothing any more too. A figure without carrier stands for all carriers.
+A series is one energy carrier of one scope at one facility; a run of it is a stretch of days that its figures cover without a gap.
+Where a run stops while its plant goes on making things, data is missing: without this rule a lost invoice would look like a
+reduction. A run is missed for as long as it lasted: twenty months of electricity say that the next are lost, one month of a
+diesel set says nothing. Not missed is what another carrier took over from (coal gives way to gas), and what belongs to a plant
+that makes nothing any more. A figure without carrier stands for all carriers; whoever has ended a series says so by figures of 0.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import date, timedelta
 from uuid import UUID
 
 from services.collector.domain.coverage import Coverage
@@ -18,26 +19,32 @@ from services.common.civil_time import Period
 
 Place = tuple[UUID, int]
 Series = tuple[UUID, int, str]
+Run = tuple[date, date]
 
-# One fuel follows another when this many days at most lie between the end of the one and the beginning of the other.
+# One carrier follows another when this many days at most lie between the end of the one and the beginning of the other.
 SWITCH_DAYS_MAX = 31
+# A shorter run, of less than three months, is an occasion and never missed.
+RUN_DAYS_MIN = 85
+# Until so many days after its end a run is waited for, whether or not its plant has told of anything made: all may come late.
+WAIT_DAYS = 92
+
+
+def days_by_series(postings: Sequence[Posting]) -> dict[Series, Coverage]:
+    """Return the days that each series covers with these postings."""
+    periods: dict[Series, list[Period]] = defaultdict(list)
+    for posting in postings:
+        periods[posting.facility_id, posting.scope, posting.energy_carrier].append(posting.period)
+    return {series: Coverage(found) for series, found in periods.items()}
 
 
 class AllSeries:
-    """Every series of an account, with its first and last day, and when its facilities made something."""
+    """Every series of an account, and when its facilities made something."""
 
     def __init__(self, *, postings: Sequence[Posting], outputs: Sequence[OutputLine]) -> None:
-        self.first: dict[Series, date] = {}
-        self.last: dict[Series, date] = {}
-        self._at_place: dict[Place, set[Series]] = defaultdict(set)
-        periods: dict[Series, list[Period]] = defaultdict(list)
-        for posting in postings:
-            series = _series(posting)
-            self._at_place[series[:2]].add(series)
-            periods[series].append(posting.period)
-            self.first[series] = min(posting.period.start, self.first.get(series, date.max))
-            self.last[series] = max(posting.period.end, self.last.get(series, date.min))
-        self._days = {series: Coverage(found) for series, found in periods.items()}
+        self._days = days_by_series(postings)
+        self._at_place: dict[Place, list[Series]] = defaultdict(list)
+        for series in self._days:
+            self._at_place[series[:2]].append(series)
         making: dict[UUID, list[Period]] = defaultdict(list)
         for line in outputs:
             if line.amount > 0:
@@ -45,60 +52,62 @@ class AllSeries:
         self._making = {facility_id: Coverage(periods) for facility_id, periods in making.items()}
         self._making_anywhere = Coverage(period for periods in making.values() for period in periods)
 
-    def in_window(self, inside: Sequence[Posting], *, earlier: Iterable[Posting], later: Iterable[Posting]) -> "Expected":
-        """Say what is expected of one window, given its postings and those of the windows beside it."""
-        here, before, after = ({_series(posting) for posting in postings} for postings in (inside, earlier, later))
-        periods: dict[Series, list[Period]] = defaultdict(list)
-        for posting in inside:
-            periods[_series(posting)].append(posting.period)
-        start = min((posting.period.start for posting in inside), default=date.max)
-        absent = {
-            series
-            for series in (before | after) - here
-            # What only begins later was not there yet; what another carrier took over from is not missing.
-            if self.first[series] < start and not _replaced(series, here, before if series in before else after)
-        }
-        return Expected(account=self, covered={series: Coverage(found) for series, found in periods.items()}, absent=frozenset(absent))
+    def cover(self, day: date, *, inside: Mapping[Series, Coverage]) -> bool:
+        """Tell whether the figures of a window cover this day for every series that should have it, and for at least one.
 
-    def goes_on(self, series: Series, day: date) -> bool:
-        """Tell whether a series should have this day, which it does not cover."""
-        if self.first[series] <= day < self.last[series]:
-            return True
-        if not self._making.get(series[0], self._making_anywhere).has_day(day):
-            return False
-        if day >= self.last[series]:
-            return not self._has_successor(series)
-        others = self._at_place[series[:2]] - {series}
-        return not any(abs((self.first[series] - self.last[other]).days) <= SWITCH_DAYS_MAX for other in others)
+        A series that begins within the window is missed before its beginning too: its window is not like the ones before.
+        """
+        found = {series for series, days in inside.items() if days.has_day(day)}
+        missing = self._days.keys() - found
+        return bool(found) and not any(
+            not _stands_for(series, found) and self._is_missed(series, day, begins=series in inside, wait=False) for series in missing
+        )
 
-    def are_whole_on(self, day: date, *, before: Sequence[date]) -> bool:
-        """Tell whether every series that goes on, or that covered one of the days `before`, covers this day, and at least one."""
+    def have_come(self, day: date) -> bool:
+        """Tell whether all figures of this day have come: at least one has, and none is missed or still waited for."""
         found = {series for series, days in self._days.items() if days.has_day(day)}
-        for series in self._days.keys() - found:
-            recent = any(self._days[series].has_day(earlier) for earlier in before) and not self._has_successor(series)
-            expected = self.first[series] <= day and (recent or self.goes_on(series, day))
-            if expected and not _stands_for(series, found):
-                return False
-        return bool(found)
+        missing = self._days.keys() - found
+        return bool(found) and not any(
+            not _stands_for(series, found) and self._is_missed(series, day, begins=False, wait=True) for series in missing
+        )
 
-    def _has_successor(self, series: Series) -> bool:
-        others = self._at_place[series[:2]] - {series}
-        return any(abs((self.first[other] - self.last[series]).days) <= SWITCH_DAYS_MAX for other in others)
+    def ceased(self, day: date) -> Iterator[tuple[Series, date]]:
+        """Return every series that had run and has no figures of this day or later, while its plant goes on; and since when."""
+        found = {series for series, days in self._days.items() if days.has_day(day)}
+        for series in sorted(self._days.keys() - found, key=str):
+            run = self._days[series].run_before(day)
+            if run is None or self._days[series].run_after(day) is not None or _stands_for(series, found):
+                continue
+            if _missed_for(run) and self._goes_on_making(series, day) and not self._followed(series, run):
+                yield series, run[1]
+
+    def _is_missed(self, series: Series, day: date, *, begins: bool, wait: bool) -> bool:
+        days = self._days[series]
+        if days.has_day(day):
+            # It has the day, but not where it was looked for: across the border of a window.
+            return True
+        before, after = days.run_before(day), days.run_after(day)
+        after_it = before is not None and day < before[1] + _missed_for(before) and not self._followed(series, before)
+        ahead = after is not None and day >= after[0] - _missed_for(after) and not self._preceded(series, after)
+        if before is not None and after is not None:
+            return after_it or ahead
+        if after_it and before is not None and wait and day < before[1] + timedelta(days=WAIT_DAYS):
+            return True
+        return (after_it or (begins and ahead)) and self._goes_on_making(series, day)
+
+    def _goes_on_making(self, series: Series, day: date) -> bool:
+        return self._making.get(series[0], self._making_anywhere).has_day(day)
+
+    def _followed(self, series: Series, run: Run) -> bool:
+        return any(self._days[other].begins_near(run[1], SWITCH_DAYS_MAX) for other in self._at_place[series[:2]] if other != series)
+
+    def _preceded(self, series: Series, run: Run) -> bool:
+        return any(self._days[other].ends_near(run[0], SWITCH_DAYS_MAX) for other in self._at_place[series[:2]] if other != series)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """The series that one window has, with their days, and those that it should have and has not."""
-
-    account: AllSeries
-    covered: Mapping[Series, Coverage]
-    absent: frozenset[Series]
-
-    def cover(self, day: date) -> bool:
-        """Tell whether every series that should cover this day does, and at least one."""
-        found = {series for series, coverage in self.covered.items() if coverage.has_day(day)}
-        missing = (self.covered.keys() | self.absent) - found
-        return bool(found) and not any(self.account.goes_on(series, day) and not _stands_for(series, found) for series in missing)
+def _missed_for(run: Run) -> timedelta:
+    lasted = run[1] - run[0]
+    return lasted if lasted.days >= RUN_DAYS_MIN else timedelta(0)
 
 
 def _stands_for(series: Series, found: Set[Series]) -> bool:
@@ -106,12 +115,3 @@ def _stands_for(series: Series, found: Set[Series]) -> bool:
     if series[2] == "":
         return any(other[:2] == series[:2] for other in found)
     return (*series[:2], "") in found
-
-
-def _replaced(series: Series, here: set[Series], beside: set[Series]) -> bool:
-    """Tell whether the window has a carrier of the same place that the window beside it had not."""
-    return any(other[:2] == series[:2] for other in here - beside)
-
-
-def _series(posting: Posting) -> Series:
-    return (posting.facility_id, posting.scope, posting.energy_carrier)

@@ -17,8 +17,10 @@ from services.collector.domain.posting import Posting
 from services.collector.domain.series import AllSeries
 from services.common.civil_time import Period
 
-# What covered one of so many months before is waited for. A plant that has closed is no longer expected after that.
+# What was made in one of so many months before is waited for.
 WAIT_MONTHS = 3
+# A longer figure is not cut in two: no window ends within a quarter or a year that is told as one.
+CUT_DAYS_MAX = 62
 
 
 def settled_end(*, postings: Sequence[Posting], outputs: Sequence[OutputLine], all_series: AllSeries, holes: Coverage) -> date:
@@ -30,10 +32,13 @@ def settled_end(*, postings: Sequence[Posting], outputs: Sequence[OutputLine], a
     for line in outputs:
         made[line.facility_id, line.product_code].append(line.period)
     output_days = [Coverage(periods) for periods in made.values()]
-    ends = sorted({posting.period.end for posting in postings} | {line.period.end for line in outputs}, reverse=True)
+    periods = {posting.period for posting in postings} | {line.period for line in outputs}
+    long = [period for period in periods if period.days() > CUT_DAYS_MAX]
+    ends = sorted({period.end for period in periods}, reverse=True)
     for end in ends:
         month, *before = middles_before(end, 1 + WAIT_MONTHS)
-        goes_on = all(days.has_day(month) for days in output_days if any(days.has_day(day) for day in before))
-        if goes_on and not holes.has_day(month) and all_series.are_whole_on(month, before=before):
+        all_made = all(days.has_day(month) for days in output_days if any(days.has_day(day) for day in before))
+        cuts = any(period.start < end < period.end for period in long)
+        if not cuts and all_made and not holes.has_day(month) and all_series.have_come(month):
             return end
     return ends[0]

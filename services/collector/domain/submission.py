@@ -93,26 +93,39 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BusinessKey:
-    """What makes two submissions the same one, whatever their bytes."""
+    """What makes two submissions the same one, whatever their bytes.
+
+    A record number stands for one original. The key of a correction holds its subject besides: one that names the wrong subject
+    never takes the place of the right one, whichever of them came first.
+    """
 
     provider_code: str
     kind: Kind
     record_number: str
     record_revision: int
+    subject_id: UUID
 
     def submission_id(self) -> UUID:
         """Derive the id: the same business key is the same submission wherever and whenever it arrives."""
+        if self.record_revision == 1:
+            return original_id(provider_code=self.provider_code, kind=self.kind, record_number=self.record_number)
         return derived_id(
             "submission",
             provider_code=self.provider_code,
             submission_kind=self.kind.value,
             record_number=self.record_number,
             record_revision=self.record_revision,
+            subject_id=self.subject_id,
         )
 
     def ids_before(self) -> list[UUID]:
         """Derive the ids of the revisions that this one follows, from the original on."""
         return [replace(self, record_revision=revision).submission_id() for revision in range(1, self.record_revision)]
+
+
+def original_id(*, provider_code: str, kind: Kind, record_number: str) -> UUID:
+    """Derive the id of the original of a record, about whatever subject it is."""
+    return derived_id("submission", provider_code=provider_code, submission_kind=kind.value, record_number=record_number, record_revision=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -284,13 +297,9 @@ class Submission:
     content: Content
     sha256: bytes
 
-    def key(self) -> BusinessKey:
-        return BusinessKey(
-            provider_code=self.provider_code,
-            kind=self.kind,
-            record_number=self.record_number,
-            record_revision=self.record_revision,
-        )
+    def original_id(self) -> UUID:
+        """Derive the id of the original of this record."""
+        return original_id(provider_code=self.provider_code, kind=self.kind, record_number=self.record_number)
 
 
 _SHOWN_CHARACTERS_MAX = 64

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql
 
 from services.collector.domain.provider import Provider
-from services.collector.domain.submission import Kind
+from services.collector.domain.submission import Basis, Kind
 from services.collector.tables import PROVIDER
 from services.common.database import Transaction
 
@@ -33,6 +33,7 @@ def _by_code(rows: Iterable[Any]) -> dict[str, Provider]:
             name=row.name,
             kinds=frozenset(Kind(kind) for kind in row.kinds),
             region_prefixes=tuple(row.region_prefixes),
+            bases=frozenset(Basis[basis] for basis in row.bases),
             ended_kinds=frozenset(Kind(kind) for kind in row.ended_kinds),
         )
         for row in rows
@@ -52,6 +53,7 @@ def replace_directory(transaction: Transaction, entries: Sequence[tuple[Provider
             "department": department,
             "kinds": sorted(kind.value for kind in provider.kinds),
             "region_prefixes": list(provider.region_prefixes),
+            "bases": sorted(basis.name for basis in provider.bases),
             "applied_at": at,
             "withdrawn_at": None,
             "ended_kinds": sorted(kind.value for kind in _kinds_ever(before.get(provider.code)) - provider.kinds),

@@ -186,15 +186,16 @@ _HELD = select(SUBMISSION.c.submission_id, SUBMISSION.c.subject_id, SUBMISSION.c
 )
 
 
-def waiting_elsewhere(transaction: Transaction, records: Sequence[tuple[BusinessKey, UUID]]) -> set[UUID]:
-    """Find the subjects, other than the one given with it, about which a correction of one of these records was parked."""
+def waiting_elsewhere(transaction: Transaction, keys: Sequence[BusinessKey]) -> set[UUID]:
+    """Find the other subjects about which a correction was parked whose original is among these."""
+    originals = [key for key in keys if key.record_revision == 1]
     parameters = {
-        "provider_codes": [key.provider_code for key, _ in records],
-        "kinds": [key.kind.value for key, _ in records],
-        "record_numbers": [key.record_number for key, _ in records],
-        "subject_ids": [subject_id for _, subject_id in records],
+        "provider_codes": [key.provider_code for key in originals],
+        "kinds": [key.kind.value for key in originals],
+        "record_numbers": [key.record_number for key in originals],
+        "subject_ids": [key.subject_id for key in originals],
     }
-    return set(transaction.execute(_WAITING_ELSEWHERE, parameters).scalars()) if records else set()
+    return set(transaction.execute(_WAITING_ELSEWHERE, parameters).scalars()) if originals else set()
 
 
 _WAITING_ELSEWHERE = text("""

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
@@ -27,6 +28,8 @@ from services.common.consumer import Record
 from tests.integration.collector.conftest import Collector, outcomes
 from tests.unit.collector.submissions import (
     CODE,
+    DECLARED,
+    INVOICED,
     PROVINCE,
     SUBJECT_ID,
     code_of,
@@ -116,7 +119,7 @@ class TestOutcomes:
 
     def test_of_a_kind_that_was_taken_depend_on_whether_its_topic_was(self, collector: Collector) -> None:
         narrow(collector, "ent-sx", "ELECTRICITY_USE", "OUTPUT")
-        collector.send(("ent-sx", reported("1")), ("ent-sx", fuel("1")))
+        collector.send(("ent-sx", reported("1")), ("ent-sx", fuel("1", basis=DECLARED)))
         told = {finding.kind: finding.rule_id for finding in collector.findings("ent-sx")}
         assert told == {"FUEL_USE": "FORM_KIND_NOT_ENTITLED"}
 
@@ -125,7 +128,7 @@ class TestOutcomes:
         assert {finding.rule_id for finding in collector.findings("nobody")} == {"FORM_KIND_NOT_ENTITLED", "FORM_REGION_NOT_ENTITLED"}
 
     def test_of_the_same_key_from_two_providers_are_two_submissions(self, collector: Collector) -> None:
-        collector.send(("tax-sx", electricity("1", record_number="7")), ("ent-sx", electricity("1", record_number="7")))
+        collector.send(*[(code, electricity("1", record_number="7", basis=DECLARED)) for code in ("tax-sx", "ent-sx")])
         assert collector.counts()["records"]["accepted"] == 2
 
 
@@ -198,40 +201,61 @@ class TestACorrectionAboutAnotherSubject:
     """`code_of(1)` is whom the original is about, `code_of(2)` whom its correction names."""
 
     @staticmethod
-    def sent(revision: int, number: int) -> intake.Submission:
-        return electricity("1", code=code_of(number), record_number="7", record_revision=revision)
+    def sent(revision: int, number: int, tonnes: str = "1") -> intake.Submission:
+        return reported(tonnes, code=code_of(number), record_number="7", record_revision=revision)
 
-    @pytest.mark.parametrize("batches", [1, 2])
-    def test_is_rejected_when_the_original_is_held(self, collector: Collector, batches: int) -> None:
-        original, correction = self.sent(1, 1), self.sent(2, 2)
-        for sent in ([original, correction],) if batches == 1 else ([original], [correction]):
-            collector.send(*(("grid-sx", one) for one in sent))
-        assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED", "REJECTED"]
-        assert [finding.rule_id for finding in collector.findings("grid-sx")] == ["FORM_CORRECTION_OF_ANOTHER_SUBJECT"]
+    @staticmethod
+    def told(collector: Collector) -> list[tuple[str, int]]:
+        found = [(one.rule_id, one.record_revision) for one in collector.findings("eco-sx")]
+        return [one for one in found if "CORRECTION" in one[0] or "KEY" in one[0]]
 
-    @pytest.mark.parametrize("batches", [1, 2])
-    def test_does_not_take_the_key_of_the_right_correction(self, collector: Collector, batches: int) -> None:
-        collector.send(("grid-sx", self.sent(1, 1)))
-        wrong, right = ("grid-sx", self.sent(2, 2)), ("grid-sx", self.sent(2, 1))
-        for sent in ([wrong, right],) if batches == 1 else ([wrong], [right]):
-            collector.send(*sent)
-        assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED", "REJECTED", "ACCEPTED"]
+    @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
+    @pytest.mark.parametrize("order", [*permutations(["original", "stray", "correction"])], ids=" ".join)
+    def test_neither_counts_nor_takes_the_key_of_the_right_one(self, collector: Collector, order: tuple[str, ...], together: bool) -> None:
+        by_name = {"original": self.sent(1, 1, "1000"), "stray": self.sent(2, 2, "5"), "correction": self.sent(2, 1, "10")}
+        if together:
+            collector.send(*(("eco-sx", by_name[name]) for name in order))
+        for name in () if together else order:
+            collector.send(("eco-sx", by_name[name]))
+            collector.rebuild()
+        collector.rebuild()
+        assert set(outcomes(collector.receipts("eco-sx"))) <= {"ACCEPTED", "PARKED"}
+        assert collector.net() == [("2024-01-01 scope 1", "10.000000")]
+        assert self.told(collector) == [("CORRECTION_OF_ANOTHER_SUBJECT", 2)]
+
+    @pytest.mark.parametrize("first", ["original", "stray"])
+    def test_leaves_the_account_open_to_every_later_correction(self, collector: Collector, first: str) -> None:
+        begun = [self.sent(1, 1, "1000"), self.sent(2, 2, "5")]
+        for one in (*(begun if first == "original" else reversed(begun)), self.sent(2, 1, "11"), self.sent(3, 1, "10")):
+            collector.send(("eco-sx", one))
+            collector.rebuild()
+        assert collector.net() == [("2024-01-01 scope 1", "10.000000")]
 
     def test_that_came_first_is_told_of_when_the_original_comes(self, collector: Collector) -> None:
-        late, original = ("grid-sx", self.sent(3, 2)), ("grid-sx", self.sent(1, 1))
-        collector.send(late)
+        collector.send(("eco-sx", self.sent(3, 2)))
         collector.rebuild()
-        assert collector.findings("grid-sx") == []
-        collector.send(original)
+        assert self.told(collector) == []
+        collector.send(("eco-sx", self.sent(1, 1)))
         collector.rebuild()
-        (finding,) = (one for one in collector.findings("grid-sx") if one.rule_id == "CORRECTION_OF_ANOTHER_SUBJECT")
-        assert (finding.record_number, finding.record_revision) == ("7", 3)
-        assert outcomes(collector.receipts("grid-sx")) == ["PARKED", "ACCEPTED"]
+        assert self.told(collector) == [("CORRECTION_OF_ANOTHER_SUBJECT", 3)]
+        assert outcomes(collector.receipts("eco-sx")) == ["PARKED", "ACCEPTED"]
 
-    def test_that_was_parked_is_a_duplicate_when_it_comes_again(self, collector: Collector) -> None:
-        for one in (self.sent(2, 2), self.sent(1, 1), self.sent(2, 2)):
-            collector.send(("grid-sx", one))
-        assert outcomes(collector.receipts("grid-sx")) == ["PARKED", "ACCEPTED", "DUPLICATE"]
+    def test_is_a_duplicate_when_it_comes_again_and_a_conflict_with_other_bytes(self, collector: Collector) -> None:
+        for one in (self.sent(2, 2), self.sent(1, 1), self.sent(2, 2), self.sent(2, 2, "3")):
+            collector.send(("eco-sx", one))
+        assert outcomes(collector.receipts("eco-sx")) == ["PARKED", "ACCEPTED", "DUPLICATE", "REJECTED"]
+        assert self.told(collector) == [("FORM_KEY_CONFLICT", 2)]
+
+    def test_that_meant_an_original_about_the_wrong_subject_is_mended_by_0_and_a_new_record(self, collector: Collector) -> None:
+        wrong = (self.sent(1, 2, "1000"), self.sent(1, 1, "1000"), self.sent(2, 1, "1000"))
+        for one in (*wrong, self.sent(2, 2, "0"), reported("1000", code=code_of(1), record_number="8")):
+            collector.send(("eco-sx", one))
+            collector.rebuild()
+        assert self.told(collector) == [("FORM_KEY_CONFLICT", 1), ("CORRECTION_OF_ANOTHER_SUBJECT", 2)]
+        total = """
+            SELECT coalesce(sum(amount_tco2e), 0)::int AS tonnes FROM posting JOIN subject_code USING (subject_id) WHERE code = :code
+        """
+        assert [collector.rows(total, code=code_of(number))[0]["tonnes"] for number in (1, 2)] == [1000, 0]
 
 
 class TestReceipts:
@@ -390,5 +414,5 @@ class TestTwoConsumers:
 
 @pytest.mark.parametrize("size", [1, 700])
 def test_a_batch_of_any_size_is_taken_whole(collector: Collector, size: int) -> None:
-    collector.send(*(("tax-sx", fuel(str(number), code=code_of(number % 50))) for number in range(size)))
+    collector.send(*(("tax-sx", fuel(str(number), basis=INVOICED, code=code_of(number % 50))) for number in range(size)))
     assert collector.counts()["records"]["accepted"] == size

@@ -14,12 +14,13 @@ from carbonbureau.intake.v1 import notice_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 from google.protobuf import json_format
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import MessageSizeTooLargeError, TopicAuthorizationFailedError
+from kafka.errors import LeaderNotAvailableError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from deploy.local import kafka_programs
+from services.collector import subscription
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.subscription import Subscription
-from services.common import work_queue
+from services.common import kafka, work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
 from services.common.identifiers import RandomIds
@@ -118,20 +119,23 @@ class Running:
             consumer.close(autocommit=False)
 
 
-@contextmanager
-def running(applied: Directory) -> Iterator[Running]:
-    """Run consumer, worker and publisher as `serve` does, with the collector's own principal."""
-    database, broker = applied.collector.database, applied.broker
-    settings = KafkaSettings(
+def collector_settings(applied: Directory) -> KafkaSettings:
+    broker = applied.broker
+    return KafkaSettings(
         bootstrap_servers=(broker.bootstrap_servers,),
         username="collector",
         password_file=SecretFile(broker.password_file("collector")),
         session_timeout_ms=6_000,
     )
 
-    subscription = Subscription(consumer="collector", database=database, kafka_settings=settings)
+
+@contextmanager
+def running(applied: Directory) -> Iterator[Running]:
+    """Run consumer, worker and publisher as `serve` does, with the collector's own principal."""
+    database, settings = applied.collector.database, collector_settings(applied)
+    reading = Subscription(consumer="collector", database=database, kafka_settings=settings)
     consumer = Consumer(
-        name="collector", group="collector", topics=subscription.topics, handle=Intake(province=PROVINCE).handle, database=database,
+        name="collector", group="collector", topics=reading.topics, handle=Intake(province=PROVINCE).handle, database=database,
         kafka_settings=settings, refresh_every_s=1.0,
     )  # fmt: skip
     worker = Polling("accounts", applied.collector.worker().step)
@@ -142,12 +146,12 @@ def running(applied: Directory) -> Iterator[Running]:
     for thread in threads:
         thread.start()
     try:
-        yield Running(applied, consumer, subscription)
+        yield Running(applied, consumer, reading)
     finally:
         stop.set()
         for thread in threads:
             thread.join(30)
-        subscription.close()
+        reading.close()
 
 
 @pytest.fixture
@@ -337,3 +341,31 @@ class TestATopicThatLeavesTheDirectory:
             path.taken_in(1 + known)
             assert path.records() == {"accepted": 1 + known, "duplicate": 0, "rejected": 0, "quarantined": 0}
             path.wait(lambda: topic not in path.subscription.topics())
+
+    @pytest.mark.parametrize("question", ["beginnings", "ends"])
+    def test_keeps_nobody_waiting_while_it_has_no_leader(
+        self, applied: Directory, question: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def no_leader(*_: object) -> dict[TopicPartition, int]:
+            raise LeaderNotAvailableError
+
+        applied.apply(**KINDS)
+        publish(applied, "grid", "energy", electricity("1"))
+        applied.apply(ent=KINDS["ent"])
+        former, current = f"intake.energy.v1.{applied.code('grid')}", f"intake.energy.v1.{applied.code('ent')}"
+        settings = collector_settings(applied)
+        before, begun_meanwhile = (
+            Subscription(consumer="collector", database=applied.collector.database, kafka_settings=settings) for _ in range(2)
+        )
+        try:
+            assert {former, current} <= set(before.topics())
+            with monkeypatch.context() as away:
+                away.setattr(kafka, question, no_leader)
+                assert {former, current} <= set(before.topics())
+                assert current in begun_meanwhile.topics()
+                assert former not in begun_meanwhile.topics()
+                assert {entry.levelname for entry in caplog.records if entry.name == subscription.__name__} == {"WARNING"}
+            assert former in begun_meanwhile.topics()
+        finally:
+            before.close()
+            begun_meanwhile.close()

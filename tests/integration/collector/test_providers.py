@@ -35,6 +35,7 @@ code = "{code}"
 name = "{code}"
 department = "test"
 kinds = [{kinds}]
+bases = ["METERED", "INVOICED", "DECLARED", "VERIFIED"]
 regions = ["14"]
 """
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
+
 from services.common import refused_events
 from services.common.consumer import Record
 from services.common.database import Database
@@ -36,6 +38,12 @@ class TestKeep:
         assert [row[0] for row in query(database, 'SELECT reason FROM refused_event ORDER BY "offset"')] == ["first", "new"]
         with database.transaction("test.count") as transaction:
             assert refused_events.count(transaction) == 2
+
+    def test_keeps_no_more_values_when_there_are_too_many(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(refused_events, "ROWS_WITH_VALUE_MAX", 2)
+        for offset in range(3):
+            keep(database, (record(offset), "why"))
+        assert [row[0] for row in query(database, 'SELECT value FROM refused_event ORDER BY "offset"')] == [b"junk", b"junk", None]
 
     def test_of_nothing_does_nothing(self, database: Database) -> None:
         keep(database)

@@ -240,6 +240,76 @@ class TestReflection:
         assert {NAME, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= names
 
 
+class TestStreams:
+    """An open stream holds a worker for as long as its caller likes: streams never hold more than a quarter of them."""
+
+    @pytest.fixture
+    def streams(self, server: RpcServer) -> Iterator[Callable[[str], grpc.RpcError | None]]:
+        """Open an idle stream over a connection of its own, and give the error it is refused with, if it is."""
+        ended = threading.Event()
+        held: list[tuple[Any, grpc.Channel]] = []
+
+        def requests() -> Iterator[reflection_pb2.ServerReflectionRequest]:
+            yield reflection_pb2.ServerReflectionRequest(list_services="")
+            ended.wait(30)
+
+        def open_one(kind: str) -> grpc.RpcError | None:
+            channel = grpc.insecure_channel(f"127.0.0.1:{server.port}", options=[("grpc.use_local_subchannel_pool", 1)])
+            if kind == "reflection":
+                answers = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(requests(), timeout=30)
+            else:
+                answers = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+            held.append((answers, channel))
+            try:
+                next(answers)
+            except grpc.RpcError as refused:
+                return refused
+            return None
+
+        def close() -> None:
+            for answers, channel in held:
+                answers.cancel()
+                channel.close()
+            ended.set()
+
+        open_one.close = close  # type: ignore[attr-defined]
+        yield open_one
+        close()
+
+    @pytest.mark.parametrize("kind", ["reflection", "watch"])
+    def test_idle_ones_leave_the_workers_to_calls(
+        self, kind: str, streams: Callable[[str], grpc.RpcError | None], channel: grpc.Channel
+    ) -> None:
+        refused = [streams(kind) for _ in range(6)]
+        assert refused[0] is None
+        assert [one.code() for one in refused[1:]] == [grpc.StatusCode.RESOURCE_EXHAUSTED] * 5
+        assert info_of(refused[1]).reason == "STREAMS_EXHAUSTED"
+        assert say(channel) == "hello"
+
+    def test_one_that_ended_makes_room_for_another(self, streams: Any) -> None:
+        assert [streams("watch") is None, streams("reflection") is None] == [True, False]
+        streams.close()
+        deadline = time.monotonic() + 5
+        while (refused := streams("reflection")) is not None:
+            assert time.monotonic() < deadline, refused
+            time.sleep(0.05)
+
+    def test_give_their_place_back_however_they_end(self, channel: grpc.Channel, echo: Echo) -> None:
+        count_well = echo.count
+        for _ in range(4):
+            echo.count = raising(RuntimeError(CANARY))
+            with pytest.raises(grpc.RpcError):
+                count(channel)
+            echo.count = count_well
+            assert count(channel) == ["x", "x"]
+
+    def test_that_their_callers_leave_are_no_fault(self, streams: Any, caplog: pytest.LogCaptureFixture) -> None:
+        assert streams("reflection") is None
+        streams.close()
+        time.sleep(0.5)
+        assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 class TestStop:
     def test_finishes_calls_under_way_and_says_not_serving_meanwhile(self, echo: Echo) -> None:
         made = RpcServer("127.0.0.1:0", "127.0.0.1:0", [(add_echo, echo, NAME)], None)

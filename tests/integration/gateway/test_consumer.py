@@ -6,12 +6,16 @@ import random
 import threading
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import pytest
 from sqlalchemy import text
 
-from services.gateway import export
+from services.common.errors import Refused
+from services.gateway import export, store
 from services.gateway.consumer import handle
-from tests.integration.gateway.conftest import Gateway, record
+from services.gateway.domain.listing import ListCall
+from tests.integration.gateway.conftest import Gateway, record, refusal_of
 from tests.unit.gateway.examples import CHANGZHI, DATONG, SUBJECT_ID, report_revised
 
 CHAIN = [report_revised(number=number, score=f"{number}.00") for number in range(1, 9)]
@@ -113,3 +117,41 @@ class TestExport:
         assert len(lines) == len(set(lines)) == 1500
         part = list(export.lines(gateway.database, since=start + timedelta(seconds=1), until=start + timedelta(seconds=2)))
         assert len(part) == 3
+
+    @pytest.mark.parametrize("portal", [False, True])
+    def test_goes_on_where_the_last_one_ended_without_missing_what_was_being_recorded(
+        self, gateway: Gateway, portal: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An inquiry that began first and is committed last: an export in between ends before it, and says so."""
+        begun, go_on = threading.Event(), threading.Event()
+        name = "add_portal_inquiry" if portal else "add_inquiry"
+        add = getattr(store, name)
+
+        def slow(*arguments: Any) -> Any:
+            begun.set()
+            assert go_on.wait(10)
+            return add(*arguments)
+
+        def call() -> None:
+            if not portal:
+                assert refusal_of(lambda: gateway.bank().grade(purpose=0)).reason == "PURPOSE_MISSING"
+                return
+            listing = ListCall(parent="malformed", page_size=0, page_token="")
+            with pytest.raises(Refused):
+                gateway.portal.list_report_revisions(authorization=[f"Bearer {gateway.provider.token()}"], peer="peer", call=listing)
+
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        with monkeypatch.context() as patched:
+            patched.setattr(store, name, slow)
+            first = threading.Thread(target=call)
+            first.start()
+            assert begun.wait(10)
+        call()
+        until = export.complete_until(gateway.database)
+        before = list(export.lines(gateway.database, since=start, until=until, portal=portal))
+        go_on.set()
+        first.join()
+        later = export.complete_until(gateway.database)
+        after = list(export.lines(gateway.database, since=until, until=later, portal=portal))
+        assert len({*before, *after}) == len(before) + len(after) == 2
+        assert export.complete_until(gateway.database, start) == start

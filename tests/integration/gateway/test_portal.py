@@ -253,6 +253,21 @@ class TestRecord:
                 assert not call.done()
             assert len(call.result(timeout=10).report_revisions) == 1
 
+    def test_a_flood_takes_two_connections_of_the_database_and_leaves_the_others_to_the_banks(
+        self, gateway: Gateway, person: Person, postgres_server: PostgresServer
+    ) -> None:
+        gateway.take(report_revised())
+        with ThreadPoolExecutor(6) as pool:
+            with admin_of(postgres_server, gateway) as admin, admin.transaction():
+                admin.execute("LOCK TABLE gateway.portal_inquiry IN EXCLUSIVE MODE")
+                calls = [pool.submit(person.list) for _ in range(6)]
+                time.sleep(0.7)
+                waiting = admin.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                ).fetchone()
+                assert waiting == (2,)
+            assert all(len(call.result(timeout=10).report_revisions) == 1 for call in calls)
+
     def test_the_database_itself_keeps_an_enterprise_from_what_is_another_s(self, gateway: Gateway, person: Person) -> None:
         person.refused()
         row = gateway.portal_inquiries()[0] | {"inquiry_id": uuid.uuid4(), "outcome": "SERVED", "subject_code": DATONG}

@@ -23,6 +23,7 @@ from carbonbureau.bureau.v1 import subject_service_pb2 as subject_pb
 from carbonbureau.bureau.v1 import subject_service_pb2_grpc as subject_pb_grpc
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kafka import KafkaProducer
 
 from deploy.local import certificates, database_access, identity_provider
@@ -415,6 +416,21 @@ class TestPortal:
             keys.write_bytes(other.read_bytes())
             process.wait("the end of the key", lambda: self.refusal(process, state, token) == "TOKEN_INVALID")
 
+    def test_answers_calls_whatever_streams_strangers_hold_open(self, process: ServiceProcess, state: State) -> None:
+        """Health's Watch asks nobody for a token: beyond two such streams the next are refused, and calls go on."""
+        credentials = grpc.ssl_channel_credentials(certificates.authority_file(state).read_bytes())
+        codes = []
+        with grpc.secure_channel(f"127.0.0.1:{process.portal_port}", credentials) as channel:
+            streams = [health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(12)]
+            for stream in streams:
+                try:
+                    next(stream)
+                    codes.append(grpc.StatusCode.OK)
+                except grpc.RpcError as refused:
+                    codes.append(refused.code())
+            assert sorted(code.name for code in codes) == ["OK"] * 2 + ["RESOURCE_EXHAUSTED"] * 10
+            assert self.refusal(process, state, self.token(state, "--role", "supervisor")) == "SUBJECT_UNKNOWN"
+
     def test_stays_shut_unless_it_is_asked_for(self, settings: dict[str, str], tmp_path: Path) -> None:
         names = [f"CARBONBUREAU_GATEWAY_{name}" for name in ("TOKEN_KEYS_FILE", "TOKEN_ISSUER", "TOKEN_AUDIENCE", "PORTAL_LISTEN_ADDRESS")]
         closed = {name: value for name, value in settings.items() if name not in names}
@@ -494,6 +510,10 @@ class TestCommands:
         assert exported[0]["outcomes"][0]["outcome"] == "SUBJECT_UNKNOWN"
         assert exported[0]["subject_code"] == CHANGZHI
         assert self.run(settings, "inquiries", "--until", "2026-01-01") == ""
+        again = [sys.executable, "-m", "services.gateway", "inquiries"]
+        told = subprocess.run(again, cwd=REPOSITORY, env=settings, capture_output=True, text=True, timeout=60).stderr.split()[-1]
+        assert datetime.datetime.fromisoformat(told).tzinfo is not None
+        assert self.run(settings, "inquiries", "--since", told) == ""
 
     def test_migrate_may_be_run_again(self, settings: dict[str, str]) -> None:
         self.run(settings, "migrate")

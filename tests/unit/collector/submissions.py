@@ -44,7 +44,14 @@ def code_of(number: int, *, region: str = "140400") -> str:
 
 
 CODE = code_of(1)
-SUBJECT_ID = derived_id("subject", province=PROVINCE, first_code=CODE)
+
+
+def subject_id_of(code: str) -> UUID:
+    """Derive the id of the subject that is known by this code first."""
+    return derived_id("subject", province=PROVINCE, first_code=code)
+
+
+SUBJECT_ID = subject_id_of(CODE)
 
 
 def month(year: int, number: int, *, zone: str = ZONE) -> period_pb2.Period:
@@ -164,7 +171,11 @@ def accepted(sent: intake.Submission, *, provider: str) -> Submission:
     assert received.content is not None
     assert not received.defects
     key = BusinessKey(
-        provider_code=provider, kind=received.kind, record_number=received.record_number, record_revision=received.record_revision
+        provider_code=provider,
+        kind=received.kind,
+        record_number=received.record_number,
+        record_revision=received.record_revision,
+        subject_id=subject_id_of(received.subject_code),
     )
     return Submission(
         submission_id=key.submission_id(),

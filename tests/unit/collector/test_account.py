@@ -161,7 +161,7 @@ class TestCorrections:
         assert self.posted(net, original, parked, revision=2) == Changes([], [])
 
     def test_of_the_subject_stay_parked_on_the_other_account(self) -> None:
-        """A wrong subject is put right by a withdrawal and a new submission, never by a correction that names another subject."""
+        """A wrong subject is put right by correcting its record to 0 and a new record, never by a correction that names another."""
         stray: Sent = ("eco-sx", reported("90", record_number="1", record_revision=2))
         view = view_of([stray])
         assert (view.postings, len(view.parked)) == ([], 1)

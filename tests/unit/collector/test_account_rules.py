@@ -259,6 +259,17 @@ CASES = [
         harmless=[("a", output("0", period=year(2024))), ("a", reported("0", period=year(2024)))],
     ),
     Planted(
+        rule_id="SERIES_CEASED",
+        sent=[
+            ("a", reported("4", carrier="coal", period=year(2023))),
+            *(("a", output("1", period=month(2023, number))) for number in range(1, 17)),
+        ],
+        harmless=[
+            ("a", reported("4", carrier="coal", period=year(2023))),
+            *(("a", output("1", period=month(2023, number))) for number in range(1, 16)),
+        ],
+    ),
+    Planted(
         rule_id="EMISSIONS_WITHOUT_OUTPUT",
         what="a month that is still coming in",
         sent=[("a", reported("4", period=year(2024))), ("a", reported("4", period=month(2025, 1)))],
@@ -277,6 +288,18 @@ CASES = [
         what="coal below any plant",
         sent=[STEEL, ("a", output("1000", period=year(2024))), ("a", reported("499", period=year(2024)))],
         harmless=[STEEL, ("a", output("1000", period=year(2024))), ("a", reported("500", period=year(2024)))],
+    ),
+    Planted(
+        rule_id="INTENSITY_OUT_OF_RANGE",
+        what="coke of any route",
+        sent=[
+            ("a", output("1000", product="coke", route="byproduct_recovery", period=year(2024))),
+            ("a", reported("19", period=year(2024))),
+        ],
+        harmless=[
+            ("a", output("1000", product="coke", route="byproduct_recovery", period=year(2024))),
+            ("a", reported("20", period=year(2024))),
+        ],
     ),
     Planted(
         rule_id="MEASURED_PARAMETER_OUT_OF_RANGE",

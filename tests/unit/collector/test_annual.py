@@ -3,8 +3,10 @@
 from decimal import Decimal
 from itertools import permutations
 
+import pytest
+
 from services.collector.domain.annual import AnnualFigures
-from tests.unit.collector.submissions import DECLARED, METERED, Sent, days, entry, fuel, month, output, reported, view_of, year
+from tests.unit.collector.submissions import DECLARED, METERED, Sent, days, entry, findings_of, fuel, month, output, reported, view_of, year
 
 
 def figures(*sent: Sent) -> list[AnnualFigures]:
@@ -194,10 +196,58 @@ class TestANewMonth:
             "2026-05-01",
         ]
 
+    def test_of_a_quarter_or_a_year_told_as_one_is_not_cut_in_two(self) -> None:
+        coal, coal_of_december = burnt(*range(1, 36), carrier="coal"), burnt(36, carrier="coal")
+        quarters = [
+            days(f"{2023 + n // 4}-{3 * (n % 4) + 1:02}-01", f"{2023 + (n + 1) // 4}-{3 * ((n + 1) % 4) + 1:02}-01") for n in range(12)
+        ]
+        bought: list[Sent] = [("g", reported("0", "9", carrier="grid", period=quarter)) for quarter in quarters]
+        before = self.compared(*coal, *made(35), *bought[:-1])
+        assert before[-1][0] == "2025-10-01"
+        assert self.compared(*coal, *made(35), *bought) == before
+        assert self.compared(*coal, *coal_of_december, *made(36), *bought)[-1][0] == "2026-01-01"
+
     def test_in_which_another_fuel_takes_over_is_whole(self) -> None:
         one_fuel = [*burnt(*range(1, 13), carrier="coal"), *made(13)]
         assert self.compared(*one_fuel)[-1][0] == "2024-01-01"
         assert self.compared(*one_fuel, *burnt(13, carrier="gas"))[-1][0] == "2024-02-01"
+
+
+class TestAFeedThatIsLost:
+    """Coal and output go on; what the grid company sent has stopped. Missing data must not look like a reduction."""
+
+    def grid(self, *numbers: int) -> list[Sent]:
+        return [("g", reported("0", "100", carrier="grid", period=month(2023, number))) for number in numbers]
+
+    def compared(self, *sent: Sent) -> list[str]:
+        return [str(one.period.end) for one in figures(*sent) if one.intensity_tco2e_per_unit is not None]
+
+    @pytest.mark.parametrize("newest", [25, 26, 36, 37, 47, 48])
+    def test_is_missed_for_as_long_as_it_had_run(self, newest: int) -> None:
+        going_on = [*burnt(*range(1, newest + 1), carrier="coal"), *made(newest)]
+        assert self.compared(*going_on, *self.grid(*range(1, 25))) == ["2024-01-01", "2025-01-01"]
+
+    def test_leaves_a_finding_that_says_since_when(self) -> None:
+        going_on = [*burnt(*range(1, 31), carrier="coal"), *made(30)]
+        told = [one.message for one in findings_of(view_of([*going_on, *self.grid(*range(1, 25))])) if one.rule_id == "SERIES_CEASED"]
+        assert told == ["scope 2 of grid has no figures from 2025-01-01 on, while the facility goes on"]
+        assert not [one for one in findings_of(view_of([*going_on, *self.grid(*range(1, 31))])) if one.rule_id == "SERIES_CEASED"]
+
+    def test_of_a_statement_by_the_year_is_waited_for(self) -> None:
+        yearly: list[Sent] = [("g", reported("0", "1200", carrier="grid", period=year(number))) for number in (2023, 2024)]
+        for newest in (25, 36, 37, 38):
+            assert self.compared(*burnt(*range(1, newest + 1), carrier="coal"), *made(newest), *yearly) == ["2024-01-01", "2025-01-01"]
+
+    def test_that_was_one_occasion_is_not_missed(self) -> None:
+        going_on = [*burnt(*range(1, 37), carrier="coal"), *made(36)]
+        years = ["2024-01-01", "2025-01-01", "2026-01-01"]
+        assert self.compared(*going_on, *burnt(26, carrier="diesel")) == years
+        assert self.compared(*going_on, *burnt(36, carrier="diesel")) == years
+
+    def test_is_ended_by_figures_of_0(self) -> None:
+        going_on = [*burnt(*range(1, 49), carrier="coal"), *made(48), *self.grid(*range(1, 25))]
+        ended: list[Sent] = [("g", reported("0", "0", carrier="grid", period=year(number))) for number in (2025, 2026)]
+        assert self.compared(*going_on, *ended)[-1] == "2027-01-01"
 
 
 def test_the_worst_data_quality_is_shown() -> None:

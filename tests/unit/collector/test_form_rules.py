@@ -15,10 +15,11 @@ from services.collector.domain.provider import Provider, domain_and_code
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
 from services.collector.domain.rules.held import Held
-from services.collector.domain.submission import Domain, Kind
+from services.collector.domain.submission import Basis, Domain, Kind
 from tests.unit.collector.submissions import (
     CODE,
     RECEIVED_AT,
+    VERIFIED,
     code_of,
     days,
     electricity,
@@ -34,7 +35,7 @@ from tests.unit.collector.submissions import (
     topic_of,
 )
 
-ENTITLED = Provider(code="ent-sx", name="企业", kinds=frozenset(Kind), region_prefixes=("14",))
+ENTITLED = Provider(code="ent-sx", name="企业", kinds=frozenset(Kind), region_prefixes=("14",), bases=frozenset(Basis))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +89,29 @@ CASES: list[tuple[str, str, Case]] = [
         "meter readings of a statistics office",
         Case(
             sent=electricity("1"),
-            provider=Provider(code="stats-sx", name="统计", kinds=frozenset({Kind.OUTPUT}), region_prefixes=("14",)),
+            provider=Provider(
+                code="stats-sx", name="统计", kinds=frozenset({Kind.OUTPUT}), region_prefixes=("14",), bases=frozenset(Basis)
+            ),
         ),
     ),
     ("FORM_REGION_NOT_ENTITLED", "subject of another province", Case(sent=electricity("1", code=code_of(1, region="440300")))),
     (
         "FORM_REGION_NOT_ENTITLED",
         "subject of another city",
-        Case(sent=electricity("1"), provider=Provider(code="ent-sx", name="", kinds=frozenset(Kind), region_prefixes=("1402", "1403"))),
+        Case(
+            sent=electricity("1"),
+            provider=Provider(code="ent-sx", name="", kinds=frozenset(Kind), region_prefixes=("1402", "1403"), bases=frozenset(Basis)),
+        ),
+    ),
+    (
+        "FORM_BASIS_NOT_ENTITLED",
+        "a portal that calls declarations verified",
+        Case(
+            sent=reported("1", "1", basis=VERIFIED),
+            provider=Provider(
+                code="ent-sx", name="", kinds=frozenset(Kind), region_prefixes=("14",), bases=frozenset(Basis) - {Basis.VERIFIED}
+            ),
+        ),
     ),
     ("FORM_NO_CONTENT", "empty", Case(sent=message(period=month(2024, 1)))),
     ("FORM_RECORD_NUMBER", "missing", Case(sent=electricity("1", record_number=""))),
@@ -226,9 +242,6 @@ class TestThePeriodInTheFuture:
 HELD: list[tuple[str | None, str, Held]] = [
     ("FORM_KEY_CONFLICT", "other bytes under the same key", Held(sha256=b"a")),
     (None, "the same bytes again", Held(sha256=b"b")),
-    ("FORM_CORRECTION_OF_ANOTHER_SUBJECT", "an original about another subject", Held(revisions_of_others=(1,))),
-    (None, "the same bytes again, before the original came", Held(sha256=b"b", revisions_of_others=(1,))),
-    (None, "a first record", Held()),
 ]
 
 

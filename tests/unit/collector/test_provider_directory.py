@@ -5,7 +5,7 @@ import pytest
 from deploy.local import access
 from deploy.local.plan import PROVIDERS_FILE
 from services.collector.domain.provider import Provider, domain_and_code, intake_topics
-from services.collector.domain.submission import Domain, Kind
+from services.collector.domain.submission import Basis, Domain, Kind
 from services.collector.providers import RESERVED_CODES, DirectoryRefusedError, parse_directory
 
 ONE = """
@@ -14,6 +14,7 @@ code = "grid-sx"
 name = "国网"
 department = "utility"
 kinds = ["ELECTRICITY_USE"]
+bases = ["METERED", "INVOICED", "DECLARED", "VERIFIED"]
 regions = ["14"]
 """
 
@@ -48,6 +49,7 @@ class TestFaults:
             ('"grid-sx"', '"grid-sx.v1"', "code is not"),
             ('["ELECTRICITY_USE"]', '["ELECTRICITY"]', "ELECTRICITY is not known"),
             ('["ELECTRICITY_USE"]', "[]", "kinds is not a list"),
+            ('"METERED"', '"GUESSED"', "GUESSED is not known"),
             ('["14"]', '["山西"]', "山西 is not known"),
             ('["14"]', "[14]", "regions is not a list of texts"),
             ('regions = ["14"]', "", "regions is missing"),
@@ -81,7 +83,13 @@ class TestTopicNames:
             domain_and_code(topic)
 
     def test_are_one_for_each_domain_of_a_providers_kinds(self) -> None:
-        provider = Provider(code="p", name="", kinds=frozenset({Kind.FUEL_USE, Kind.ELECTRICITY_USE, Kind.OUTPUT}), region_prefixes=("14",))
+        provider = Provider(
+            code="p",
+            name="",
+            kinds=frozenset({Kind.FUEL_USE, Kind.ELECTRICITY_USE, Kind.OUTPUT}),
+            region_prefixes=("14",),
+            bases=frozenset(Basis),
+        )
         assert provider.intake_topics() == ("intake.energy.v1.p", "intake.production.v1.p")
 
 

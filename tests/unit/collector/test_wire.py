@@ -12,7 +12,7 @@ from services.collector import wire
 from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
-from services.collector.domain.submission import Domain, Kind
+from services.collector.domain.submission import Basis, Domain, Kind
 from tests.unit.collector.submissions import (
     RECEIVED_AT,
     electricity,
@@ -27,7 +27,7 @@ from tests.unit.collector.submissions import (
 
 EXAMPLES = [electricity("12.50"), fuel("10", ncv="25.1"), output("5"), reported("5", "6"), entry(owned("F1")), plan(), investment("1", "2")]
 CONTEXT = FormContext(
-    provider=Provider(code="p", name="", kinds=frozenset(Kind), region_prefixes=("14",)),
+    provider=Provider(code="p", name="", kinds=frozenset(Kind), region_prefixes=("14",), bases=frozenset(Basis)),
     topic_domain=Domain.ENERGY,
     record_key="",
     received_at=RECEIVED_AT,

@@ -293,6 +293,22 @@ class TestCanary:
         assert len(log.lines) == 2
         assert CANARY not in log.text
 
+    @pytest.mark.parametrize("value", [CANARY, f"subject {CANARY} used it", "98765.4", "x" * 81, f"{{'secret': '{CANARY}'}}", "s3cr3t\n"])
+    def test_in_a_string_that_a_library_hands_in_reaches_no_line(self, log: Log, value: str) -> None:
+        log.library.warning("%s", value)
+        log.library.warning("%s and %r", [value], {"key": (value,)}, extra={"more": value})
+        log.library.error(SimpleNamespace(code=value))
+        assert value not in log.text
+        assert CANARY not in log.text
+        assert log.lines[0]["message"] == f"({len(value)} characters)"
+
+    @pytest.mark.parametrize(
+        "name", ["intake.energy.v1.grid-sx", "kafka-python-3.0.12-0f2b6f0e-7c1d-4e58-9a53-111111111111", "127.0.0.1:9092", "localhost:9092"]
+    )
+    def test_is_not_seen_in_a_name_that_a_library_hands_in(self, log: Log, name: str) -> None:
+        log.library.warning("%s", name)
+        assert log.line["message"] == name
+
     def test_as_an_amount_reaches_no_line(self, log: Log) -> None:
         log.ours.error("%s", Decimal("123456.789"), extra={"amount": Decimal("123456.789")})
         assert "123456" not in log.text

@@ -12,6 +12,8 @@ from carbonbureau.accounts.v1 import account_pb2 as account_pb2
 from carbonbureau.common.v1 import envelope_pb2, grade_pb2
 from carbonbureau.reports.v1 import report_pb2
 from carbonbureau.scoring.v1 import assessment_pb2
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.gateway.domain.inquiry import Call, Method
@@ -120,3 +122,11 @@ def _rated(score: str) -> assessment_pb2.Rated:
         reduction_probability="0.612345",
         reason_codes=[assessment_pb2.ReasonCode(code="R401", points="-3.20", text_zh="占比低", text_en="Low share")],
     )
+
+
+def certificate_of_version_6(certificate: x509.Certificate) -> bytes:
+    """Alter the version of a certificate, for which the library raises an exception that is no ValueError."""
+    der, version_3 = certificate.public_bytes(serialization.Encoding.DER), b"\xa0\x03\x02\x01\x02"
+    assert version_3 in der
+    text = base64.encodebytes(der.replace(version_3, b"\xa0\x03\x02\x01\x05", 1))
+    return b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n"

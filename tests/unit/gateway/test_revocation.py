@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from services.gateway.domain.certificate import Revocation
 from services.gateway.revocation import RevocationError, Revocations
+from tests.unit.gateway.examples import certificate_of_version_6
 
 NOW = datetime.datetime(2026, 11, 21, 12, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -160,11 +162,15 @@ class TestFile:
                 return authority.crl(this_update=NOW - 2 * DAY)
             case "no CRL":
                 return b"-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"
+            case "of no known version":
+                return _with_version_6(authority.crl())
+            case "of the future":
+                return authority.crl(this_update=NOW + datetime.timedelta(minutes=6))
             case "altered":
                 return authority.crl(authority.bank()).replace(b"A", b"B", 5)
         return b""
 
-    BAD = ("forged", "of a stranger", "two of one authority", "delta", "no CRL", "altered", "empty")
+    BAD = ("forged", "of a stranger", "two of one authority", "delta", "no CRL", "of no known version", "of the future", "altered", "empty")
 
     @pytest.mark.parametrize("bad", [*BAD, "older"], indirect=True)
     def test_keeps_the_old_lists_while_the_new_are_of_no_use(
@@ -206,6 +212,47 @@ class TestFile:
         assert revocations.reload_if_changed()
         assert revocations.state_of(second.bank()) is Revocation.GOOD
 
+    def test_may_not_lack_the_list_of_an_authority_that_is_still_trusted(self, files: Files, authority: Authority) -> None:
+        """Else an older list would come in by two steps: first none, which forgets the new one, then the old."""
+        other, stolen = Authority("other"), authority.bank()
+        files.trust(authority, other)
+        files.crl.write_bytes(authority.crl(stolen) + other.crl())
+        revocations = files.read()
+        files.crl.write_bytes(other.crl())
+        assert not revocations.reload_if_changed()
+        files.crl.write_bytes(authority.crl(this_update=NOW - 2 * DAY) + other.crl())
+        assert not revocations.reload_if_changed()
+        assert revocations.state_of(stolen) is Revocation.REVOKED
+
+    def test_may_lack_the_list_of_an_authority_that_has_left_but_takes_no_older_one_when_it_returns(
+        self, files: Files, authority: Authority
+    ) -> None:
+        other, stolen = Authority("other"), authority.bank()
+        files.trust(authority, other)
+        files.crl.write_bytes(authority.crl(stolen) + other.crl())
+        revocations = files.read()
+        files.trust(other)
+        files.crl.write_bytes(other.crl())
+        assert revocations.reload_if_changed()
+        files.trust(authority, other)
+        files.crl.write_bytes(authority.crl(this_update=NOW - 2 * DAY) + other.crl())
+        assert not revocations.reload_if_changed()
+        assert revocations.state_of(stolen) is Revocation.UNKNOWN
+
+    def test_may_be_of_an_authority_whose_clock_is_a_little_ahead(self, files: Files, authority: Authority) -> None:
+        files.crl.write_bytes(authority.crl(this_update=NOW + datetime.timedelta(minutes=5)))
+        assert files.read().state_of(authority.bank()) is Revocation.GOOD
+
+    def test_of_the_future_does_not_keep_the_true_one_out(self, files: Files, authority: Authority) -> None:
+        stolen = authority.bank()
+        files.crl.write_bytes(authority.crl())
+        revocations = files.read()
+        files.crl.write_bytes(authority.crl(this_update=NOW + 2 * DAY, next_update=NOW + 9 * DAY))
+        assert not revocations.reload_if_changed()
+        files.crl.write_bytes(authority.crl(stolen, this_update=NOW))
+        assert revocations.reload_if_changed()
+        assert revocations.state_of(stolen) is Revocation.REVOKED
+
     def test_is_refused_from_an_authority_that_may_sign_no_lists(self, files: Files) -> None:
         authority = Authority("authority", may_sign_lists=False)
         files.trust(authority)
@@ -227,3 +274,18 @@ class TestFile:
         clock.at = NOW + 2 * DAY
         revocations.reload_if_changed()
         assert events(caplog).count("revocation-past") == 2
+
+
+def test_authorities_of_no_known_version_are_of_no_use(files: Files, authority: Authority) -> None:
+    files.crl.write_bytes(authority.crl())
+    files.ca.write_bytes(certificate_of_version_6(authority.certificate))
+    with pytest.raises(RevocationError, match="not PEM that can be read"):
+        files.read()
+
+
+def _with_version_6(crl: bytes) -> bytes:
+    """Alter the version of a list, for which the library raises an exception that is no ValueError."""
+    der = x509.load_pem_x509_crl(crl).public_bytes(serialization.Encoding.DER)
+    assert b"\x02\x01\x01" in der
+    text = base64.encodebytes(der.replace(b"\x02\x01\x01", b"\x02\x01\x05", 1))
+    return b"-----BEGIN X509 CRL-----\n" + text + b"-----END X509 CRL-----\n"

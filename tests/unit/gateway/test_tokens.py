@@ -120,7 +120,8 @@ class TestFile:
         assert not isinstance(keys.claims_of(after), TokenFault)
 
     @pytest.mark.parametrize(
-        "text", ["", "[]", "{}", '{"keys": {}}', '{"keys": [5]}', '{"keys": []}', '{"keys": [{"kty": "OKP", "crv": "Ed25519"}]}']
+        "text",
+        ["", "[]", "{}", '{"keys": {}}', '{"keys": [5]}', '{"keys": []}', '{"keys": [{"kty": "OKP", "crv": "Ed25519"}]}', "[" * 20_000],
     )
     def test_keeps_the_old_keys_while_the_new_cannot_be_used(
         self, own: IdentityProvider, text: str, caplog: pytest.LogCaptureFixture

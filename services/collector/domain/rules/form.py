@@ -127,6 +127,21 @@ def region_not_entitled(received: Received, context: FormContext) -> str | None:
     return f"provider {context.provider.code} is not entitled to report on region {region}"
 
 
+@rule(
+    rule_id="FORM_BASIS_NOT_ENTITLED",
+    severity=Severity.SEVERE,
+    rationale="The basis decides which of several figures counts: who passes on declarations may not call them metered or verified.",
+    source="provider directory",
+    innocent_explanation="The form of the portal offers bases that are not the portal's to give.",
+    what_to_do="Name the basis by which you know the figure, or have the basis added to the provider's entry in the directory.",
+)
+def basis_not_entitled(received: Received, context: FormContext) -> str | None:
+    basis = getattr(received.content, "basis", None)
+    if basis is None or basis in context.provider.bases:
+        return None
+    return f"provider {context.provider.code} is not entitled to call a figure {basis.name}"
+
+
 # ---- The record ----
 
 

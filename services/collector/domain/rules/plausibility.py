@@ -12,8 +12,10 @@ from itertools import groupby
 from services.collector.domain.account import AccountView
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.finding import Severity, Suspicion
+from services.collector.domain.months import middles_before
 from services.collector.domain.quantity import Measure, ProviderFigure, relative_difference
 from services.collector.domain.rules.rule import rule
+from services.collector.domain.series import AllSeries
 from services.collector.domain.submission import FuelUse
 
 DIFFERENCE_MAX = Decimal("0.10")
@@ -24,6 +26,7 @@ ROUND_SHARE_MIN = Decimal("0.8")
 ROUND_AMOUNT_MIN = Decimal(10_000)
 ROUND_STEP = Decimal(1_000)
 
+ANY_ROUTE = ""
 # (lowest, highest) believable intensity in tCO2e per unit of product, by product and route; ours, set wide around typical values.
 INTENSITY_RANGE = {
     ("electricity", "coal"): (Decimal("0.5"), Decimal("1.7")),
@@ -37,7 +40,7 @@ INTENSITY_RANGE = {
     ("electricity", "hydro"): (Decimal(0), Decimal("0.3")),
     ("crude_steel", "bf_bof"): (Decimal("0.8"), Decimal("4")),
     ("crude_steel", "eaf"): (Decimal("0.05"), Decimal("2")),
-    ("coke", ""): (Decimal("0.02"), Decimal("2")),
+    ("coke", ANY_ROUTE): (Decimal("0.02"), Decimal("2")),
 }
 # (lowest, highest) believable measured parameters of fuels: GJ per unit and tC/GJ; around the defaults of the guideline.
 MEASURED_RANGE = {
@@ -121,6 +124,30 @@ def output_without_energy(view: AccountView) -> Iterator[Suspicion]:
 
 
 @rule(
+    rule_id="SERIES_CEASED",
+    severity=Severity.WARNING,
+    rationale="Figures that stop while the plant goes on making things are lost data or a way to look cleaner; until they come, the "
+    "account is compared as of the last month that is whole.",
+    source="this bureau",
+    innocent_explanation="The source was taken out of service, or another provider reports it under another name.",
+    what_to_do="Send the figures that are missing; where the source has ended, send figures of 0.",
+    rests_on_absence=True,
+)
+def series_ceased(view: AccountView) -> Iterator[Suspicion]:
+    ends = [posting.period.end for posting in view.postings] + [line.period.end for line in view.outputs]
+    if not ends:
+        return
+    # Three months are given to figures that come late.
+    *_, day = middles_before(max(ends), 4)
+    for (facility_id, scope, carrier), since in AllSeries(postings=view.postings, outputs=view.outputs).ceased(day):
+        yield Suspicion(
+            message=f"scope {scope} of {carrier or 'all carriers'} has no figures from {since} on, while the facility goes on",
+            facility_id=facility_id,
+            about=f"{scope}/{carrier}/{since}",
+        )
+
+
+@rule(
     rule_id="EMISSIONS_WITHOUT_OUTPUT",
     severity=Severity.WARNING,
     rationale="Emissions of a year in which nothing was made have no intensity and no place among peers.",
@@ -146,7 +173,7 @@ def emissions_without_output(view: AccountView) -> Iterator[Suspicion]:
 def intensity_out_of_range(view: AccountView) -> Iterator[Suspicion]:
     for year in view.annual_figures:
         route = year.process_route.casefold().replace(" ", "_")
-        limits = INTENSITY_RANGE.get((year.product_code, route))
+        limits = INTENSITY_RANGE.get((year.product_code, route)) or INTENSITY_RANGE.get((year.product_code, ANY_ROUTE))
         intensity = year.intensity_tco2e_per_unit
         # A year in which months are missing on either side says nothing about the plant.
         if limits is None or intensity is None or not year.output_complete:

@@ -31,13 +31,16 @@ def correction_parked(view: AccountView) -> Iterator[Suspicion]:
     rule_id="CORRECTION_OF_ANOTHER_SUBJECT",
     severity=Severity.WARNING,
     rationale="A correction replaces what it corrects. About another subject it would replace nothing there and wait for ever here.",
-    source="this bureau, identity (README, decisions): a wrong subject is withdrawn and sent anew",
-    innocent_explanation="The original named the wrong subject, and came after its correction.",
-    what_to_do="Correct the original to 0 under its own subject_code, and send the record for the right subject under a new record_number.",
+    source="this bureau, identity (README, decisions): a correction never moves a record to another subject",
+    innocent_explanation="The correction names the wrong subject, or the original does; or the record number was used again.",
+    what_to_do=(
+        "If the correction names the wrong subject: send it with the subject_code of the original. If the original does: correct it "
+        "under its own subject_code, an amount to 0, and send the record for the right subject under a new record_number."
+    ),
 )
 def correction_of_another_subject(view: AccountView) -> Iterator[Suspicion]:
     for submission in view.misdirected:
-        message = "a revision before this one has another subject_code; the correction does not count"
+        message = "the original of this record has another subject_code; the correction does not count"
         yield Suspicion(message=message, evidence=(submission,), period=submission.period)
 
 
