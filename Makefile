@@ -46,7 +46,7 @@ verify: $(STAMP) ## Check a signed report offline: make verify FILE=report.jws [
 
 ##@ Prove
 test: $(STAMP) ## Every test: unit, contract, integration, end to end, chaos (real Kafka and PostgreSQL)
-	@$(PY) -m pytest tests -m "not deep"
+	@$(PY) -m pytest tests/unit tests/chaos tests/contract tests/e2e tests/integration -m "not deep"
 
 test-unit: $(STAMP) ## Tests without sockets or servers, in seconds
 	@$(PY) -m pytest tests/unit

@@ -307,7 +307,9 @@ class TestStreams:
         assert streams("reflection") is None
         streams.close()
         time.sleep(0.5)
-        assert [record.message for record in caplog.records if record.name.startswith("services.") and record.levelno >= logging.ERROR] == []
+        assert [
+            record.message for record in caplog.records if record.name.startswith("services.") and record.levelno >= logging.ERROR
+        ] == []
 
 
 class TestStop:
