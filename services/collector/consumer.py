@@ -20,7 +20,6 @@ from services.collector.domain.place import Place
 from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
-from services.collector.domain.rules.held import Held
 from services.collector.domain.submission import BusinessKey, Kind, Outcome, Received, RegistryEntry, shown
 from services.collector.store import directory
 from services.collector.store import records as store
@@ -114,8 +113,8 @@ class Intake:
                 arrival.outcome = rows[arrival.submission_id].outcome
                 accepted.append((arrival, rows[arrival.submission_id].subject_id))
                 continue
-            held = Held(sha256=hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256)
-            arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held=held)
+            held_sha256 = hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256
+            arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held_sha256=held_sha256)
             arrival.outcome = Outcome.REJECTED if arrival.findings else Outcome.DUPLICATE
         born = {_received(arrival).subject_code for arrival, _ in accepted} & new_codes.keys()
         today = now.astimezone(_STATUTORY_ZONE).date()

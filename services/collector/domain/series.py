@@ -57,19 +57,11 @@ class AllSeries:
 
         A series that begins within the window is missed before its beginning too: its window is not like the ones before.
         """
-        found = {series for series, days in inside.items() if days.has_day(day)}
-        missing = self._days.keys() - found
-        return bool(found) and not any(
-            not _stands_for(series, found) and self._is_missed(series, day, begins=series in inside, wait=False) for series in missing
-        )
+        return self._is_whole(day, inside, begin=inside.keys(), wait=False)
 
     def have_come(self, day: date) -> bool:
         """Tell whether all figures of this day have come: at least one has, and none is missed or still waited for."""
-        found = {series for series, days in self._days.items() if days.has_day(day)}
-        missing = self._days.keys() - found
-        return bool(found) and not any(
-            not _stands_for(series, found) and self._is_missed(series, day, begins=False, wait=True) for series in missing
-        )
+        return self._is_whole(day, self._days, begin=frozenset(), wait=True)
 
     def ceased(self, day: date) -> Iterator[tuple[Series, date]]:
         """Return every series that had run and has no figures of this day or later, while its plant goes on; and since when."""
@@ -80,6 +72,11 @@ class AllSeries:
                 continue
             if _missed_for(run) and self._goes_on_making(series, day) and not self._followed(series, run):
                 yield series, run[1]
+
+    def _is_whole(self, day: date, inside: Mapping[Series, Coverage], *, begin: Set[Series], wait: bool) -> bool:
+        found = {series for series, days in inside.items() if days.has_day(day)}
+        missing = (series for series in self._days.keys() - found if not _stands_for(series, found))
+        return bool(found) and not any(self._is_missed(series, day, begins=series in begin, wait=wait) for series in missing)
 
     def _is_missed(self, series: Series, day: date, *, begins: bool, wait: bool) -> bool:
         days = self._days[series]

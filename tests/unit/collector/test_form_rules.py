@@ -14,7 +14,6 @@ from services.collector.domain.finding import RecordFinding
 from services.collector.domain.provider import Provider, domain_and_code
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
-from services.collector.domain.rules.held import Held
 from services.collector.domain.submission import Basis, Domain, Kind
 from tests.unit.collector.submissions import (
     CODE,
@@ -239,16 +238,16 @@ class TestThePeriodInTheFuture:
 
 
 # What is held of the record, and the rule that must find something when the bytes b"b" come; None where there is nothing to find.
-HELD: list[tuple[str | None, str, Held]] = [
-    ("FORM_KEY_CONFLICT", "other bytes under the same key", Held(sha256=b"a")),
-    (None, "the same bytes again", Held(sha256=b"b")),
+HELD: list[tuple[str | None, str, bytes]] = [
+    ("FORM_KEY_CONFLICT", "other bytes under the same key", b"a"),
+    (None, "the same bytes again", b"b"),
 ]
 
 
 class TestHeldRules:
     @pytest.mark.parametrize(("rule_id", "what", "held"), HELD, ids=[what for _, what, _ in HELD])
-    def test_find_their_planted_case_alone(self, rule_id: str | None, what: str, held: Held) -> None:
-        found = {finding.rule_id for finding in catalogue.held_findings(arrived_sha256=b"b", held=held)}
+    def test_find_their_planted_case_alone(self, rule_id: str | None, what: str, held: bytes) -> None:
+        found = {finding.rule_id for finding in catalogue.held_findings(arrived_sha256=b"b", held_sha256=held)}
         assert found == ({rule_id} if rule_id is not None else set())
 
     def test_each_have_a_planted_case(self) -> None:

@@ -9,7 +9,7 @@ from services.collector.domain.account import AccountView
 from services.collector.domain.finding import AccountFinding, RecordFinding, account_finding
 from services.collector.domain.rules import directory, form, form_time, held, plausibility, posting
 from services.collector.domain.rules.context import AccountCheck, FormCheck, FormContext
-from services.collector.domain.rules.held import Held, HeldCheck
+from services.collector.domain.rules.held import HeldCheck
 from services.collector.domain.rules.rule import Rule
 from services.collector.domain.submission import Received
 
@@ -38,11 +38,11 @@ def form_findings(received: Received, context: FormContext) -> list[RecordFindin
     return found
 
 
-def held_findings(*, arrived_sha256: bytes, held: Held) -> list[RecordFinding]:
+def held_findings(*, arrived_sha256: bytes, held_sha256: bytes) -> list[RecordFinding]:
     """Apply the rules about what is already held of the record."""
     found = []
     for rule in HELD_RULES:
-        if (message := rule.check(arrived_sha256, held)) is not None:
+        if (message := rule.check(arrived_sha256, held_sha256)) is not None:
             found.append(RecordFinding(rule_id=rule.rule_id, severity=rule.severity, message=message))
     return found
 

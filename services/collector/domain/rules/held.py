@@ -1,20 +1,12 @@
 """The rules that need to know what is already held under the business key of a record."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from services.collector.domain.finding import Severity
 from services.collector.domain.rules.rule import rule
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
-    """What is held under a business key under which something has come again: the hash of its bytes."""
-
-    sha256: bytes
-
-
-HeldCheck = Callable[[bytes, Held], str | None]
+# The SHA-256 of what has come and of what is held under its key.
+HeldCheck = Callable[[bytes, bytes], str | None]
 
 
 @rule(
@@ -25,8 +17,8 @@ HeldCheck = Callable[[bytes, Held], str | None]
     innocent_explanation="A correction was sent without counting record_revision up, or the JSON of the same record was written anew.",
     what_to_do="Send the changed record with the next record_revision; one about another subject under a new record_number.",
 )
-def key_conflict(arrived_sha256: bytes, held: Held) -> str | None:
+def key_conflict(arrived_sha256: bytes, held_sha256: bytes) -> str | None:
     """Say that the key is taken by other bytes; the same bytes are a duplicate, which is no finding."""
-    if held.sha256 == arrived_sha256:
+    if held_sha256 == arrived_sha256:
         return None
     return "record_number and record_revision already stand for other bytes of this kind"
