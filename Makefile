@@ -6,6 +6,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 EXPORTS := PYTHONUNBUFFERED=1
+# What our contracts import, fetched once; generated like our own, so that the two are one tree of Python modules.
+PROTO_IMPORTS := .state/proto-imports/buf/validate/validate.proto
 
 .PHONY: all help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness proto proto-check generate-into proto-image clean
 
@@ -54,7 +56,7 @@ test-unit: $(STAMP) ## Tests without sockets or servers, in seconds
 test-deep: $(STAMP) ## The long matrices
 	@$(PY) -m pytest tests -m deep
 
-lint: $(STAMP) ## ruff, mypy --strict, import-linter, buf lint, buf breaking, generated code up to date
+lint: $(STAMP) $(PROTO_IMPORTS) ## ruff, mypy --strict, import-linter, buf lint, buf breaking, generated code up to date
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "lint: run 'make format'" >&2; exit 1; }
 	@$(VENV)/bin/mypy
@@ -73,22 +75,27 @@ bench-freshness: $(STAMP) ## Submission published to new grade seen by a bank (p
 	@$(EXPORTS) $(PY) -m tests.bench.freshness
 
 ##@ Contracts
-PROTOC = $(PY) -m grpc_tools.protoc -Iproto --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc
+PROTOC = $(PY) -m grpc_tools.protoc -Iproto -I.state/proto-imports --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc
 
-proto: $(STAMP) ## Regenerate generated/ from proto/
-	@rm -rf generated/carbonbureau && $(MAKE) --no-print-directory generate-into DIR=generated
+$(PROTO_IMPORTS): proto/pom.xml
+	@command -v mvn >/dev/null || { echo "make: mvn is missing: install Maven (Debian: apt-get install maven)" >&2; exit 1; }
+	@mvn --quiet --batch-mode --file proto/pom.xml dependency:unpack -DoutputDirectory=$(CURDIR)/.state/proto-imports -Dmdep.useSubDirectoryPerArtifact=false </dev/null
+	@touch $@
 
-proto-check: $(STAMP) ## Fail when generated/ is not what proto/ makes
+proto: $(STAMP) $(PROTO_IMPORTS) ## Regenerate generated/ from proto/
+	@rm -rf generated/carbonbureau generated/buf && $(MAKE) --no-print-directory generate-into DIR=generated
+
+proto-check: $(STAMP) $(PROTO_IMPORTS) ## Fail when generated/ is not what proto/ makes
 	@rm -rf .state/generated && $(MAKE) --no-print-directory generate-into DIR=.state/generated
 	@diff -r -x __pycache__ .state/generated generated >/dev/null || { echo "lint: generated/ is out of date: run 'make proto'" >&2; exit 1; }
 
 generate-into:
 	@mkdir -p $(DIR)
-	@$(PROTOC) --python_out=$(DIR) --grpc_python_out=$(DIR) --mypy_out=quiet:$(DIR) --mypy_grpc_out=quiet:$(DIR) $$(find proto -name '*.proto' | sort)
+	@$(PROTOC) --python_out=$(DIR) --grpc_python_out=$(DIR) --mypy_out=quiet:$(DIR) --mypy_grpc_out=quiet:$(DIR) $$(cd proto && find carbonbureau -name '*.proto' | sort) buf/validate/validate.proto
 	@$(PY) -c 'import pathlib, sys; [p.unlink() for p in pathlib.Path(sys.argv[1]).rglob("*_pb2_grpc.py*") if "Stub" not in p.read_text()]' $(DIR)
 
-proto-image: $(STAMP) ## Accept the contracts as they are: the image that buf breaking compares with (add a CHANGELOG line)
-	@$(VENV)/bin/buf build -o proto/image.binpb
+proto-image: $(STAMP) $(PROTO_IMPORTS) ## Accept the contracts as they are: the image that buf breaking compares with (add a CHANGELOG line)
+	@$(VENV)/bin/buf build --exclude-source-info -o proto/image.binpb
 
 ##@ House
 clean: ## Stop everything and remove .state and caches (the Python environment stays)

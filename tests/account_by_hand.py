@@ -12,7 +12,7 @@ from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
-from carbonbureau.intake.v1 import submission_pb2
+from carbonbureau.intake.v1 import basis_pb2, energy_pb2, submission_pb2
 
 Days = tuple[date, date]
 
@@ -115,8 +115,8 @@ def _measures(figure: _Figure) -> bool:
     return bool(use.ncv_gj_per_unit or use.carbon_content_tc_per_gj)
 
 
-def _emissions(use: submission_pb2.FuelUse, elsewhere: submission_pb2.FuelUse | None, fuel: _Fuel) -> Decimal:
-    other = submission_pb2.FuelUse() if elsewhere is None else elsewhere
+def _emissions(use: energy_pb2.FuelUse, elsewhere: energy_pb2.FuelUse | None, fuel: _Fuel) -> Decimal:
+    other = energy_pb2.FuelUse() if elsewhere is None else elsewhere
     factors = (
         Decimal(use.mass_t or use.volume_ten_thousand_nm3),
         Decimal(use.ncv_gj_per_unit or other.ncv_gj_per_unit or fuel.ncv_gj_per_unit),
@@ -166,7 +166,7 @@ def _chosen(submissions: Iterable[Effective], kind: str) -> tuple[list[_Figure],
         gathered[one.provider_code, days].append(one.message)
     figures = []
     for (provider_code, days), messages in gathered.items():
-        quality = max(_QUALITY[submission_pb2.Basis.Name(getattr(message, kind).basis)] for message in messages)
+        quality = max(_QUALITY[basis_pb2.Basis.Name(getattr(message, kind).basis)] for message in messages)
         figures.append(_Figure(quality, provider_code, days, tuple(messages)))
     figures.sort(key=lambda one: one[:3])
     best = {one.days: one for one in reversed(figures)}

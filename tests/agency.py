@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from carbonbureau.intake.v1 import notice_pb2, submission_pb2
+from carbonbureau.intake.v1 import basis_pb2, emissions_pb2, notice_pb2, production_pb2, registry_pb2, submission_pb2
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.sandbox.domain.subject_codes import subject_code
@@ -107,7 +107,7 @@ def output(
     """A power plant's output of one month."""
     made = _submission(code, month, number or f"out-{month:%Y%m}", revision)
     made.output.CopyFrom(
-        submission_pb2.Output(product_code="electricity", electricity_mwh=mwh, process_route=route, basis=submission_pb2.BASIS_DECLARED)
+        production_pb2.Output(product_code="electricity", electricity_mwh=mwh, process_route=route, basis=basis_pb2.BASIS_DECLARED)
     )
     return made
 
@@ -118,9 +118,7 @@ def emissions(
     """Emissions of one month as reported."""
     made = _submission(code, month, number or f"em-{month:%Y%m}", revision)
     made.reported_emissions.CopyFrom(
-        submission_pb2.ReportedEmissions(
-            scope1_tco2e=scope1, scope2_tco2e=scope2, energy_carrier="coal", basis=submission_pb2.BASIS_DECLARED
-        )
+        emissions_pb2.ReportedEmissions(scope1_tco2e=scope1, scope2_tco2e=scope2, energy_carrier="coal", basis=basis_pb2.BASIS_DECLARED)
     )
     return made
 
@@ -129,12 +127,12 @@ def registry_entry(code: str, *, name: str = "测试发电有限公司", industr
     """The subject's entry in the directory of enterprises."""
     made = _submission(code, None, f"reg-{code}", 1)
     made.registry_entry.CopyFrom(
-        submission_pb2.RegistryEntry(
+        registry_pb2.RegistryEntry(
             effective_date="2020-01-01",
             name=name,
             industry_code=industry,
             city_code=city,
-            size=submission_pb2.ENTERPRISE_SIZE_LARGE,
+            size=registry_pb2.ENTERPRISE_SIZE_LARGE,
         )
     )
     return made

@@ -20,13 +20,14 @@ from services.collector import events, metrics, wire
 from services.collector.consumer import DIRTY_SUBJECTS
 from services.collector.domain import account, directory, effective, posting, statement, subject_code
 from services.collector.domain.account import AccountView
+from services.collector.domain.contents.registry import RegistryEntry
 from services.collector.domain.directory import Claim
 from services.collector.domain.effective import Revisions
 from services.collector.domain.emissions import Book
 from services.collector.domain.finding import AccountFinding
 from services.collector.domain.posting import Changes
 from services.collector.domain.rules import catalogue
-from services.collector.domain.submission import RegistryEntry, Submission
+from services.collector.domain.submission import Submission
 from services.collector.store import accounts as store
 from services.collector.store import records
 from services.collector.store.accounts import LockedSubject, SealedRevision, StoredSubmission
@@ -249,7 +250,7 @@ def _held_elsewhere(transaction: Transaction, subject_id: UUID, parked: Iterable
 
 
 def _decoded(stored: StoredSubmission) -> Submission:
-    received = wire.submission(stored.value, is_json=stored.is_json)
+    received = wire.accepted(stored.value, is_json=stored.is_json)
     # Pair assertion: what was accepted could be read whole, and still can.
     assert received.content is not None
     assert not received.defects

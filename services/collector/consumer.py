@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 
 from services.collector import events, metrics, new_records, wire
 from services.collector.domain import merkle, provider
+from services.collector.domain.contents.registry import RegistryEntry
 from services.collector.domain.finding import RecordFinding
+from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
 from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
-from services.collector.domain.submission import BusinessKey, Kind, Outcome, Received, RegistryEntry, shown
+from services.collector.domain.submission import BusinessKey, Outcome, Received, shown
 from services.collector.store import directory
 from services.collector.store import records as store
 from services.collector.store.records import NewSubmission

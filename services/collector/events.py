@@ -16,13 +16,14 @@ from google.protobuf import timestamp_pb2
 from kafka.codec import zstd_encode
 
 from services.collector.domain.annual import OUTPUT_SCALE, AnnualFigures
+from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.finding import AccountFinding, Severity
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.place import Place
 from services.collector.domain.posting import Posting
 from services.collector.domain.provider import notices_topic
 from services.collector.domain.statement import Statement
-from services.collector.domain.submission import Outcome, TransitionPlan
+from services.collector.domain.submission import Outcome
 from services.common.amounts import format_amount, quantise
 from services.common.civil_time import Period
 from services.common.identifiers import derived_id

@@ -30,8 +30,9 @@ from kafka.admin import (
 )
 from kafka.errors import NoError
 
+from services.collector.domain.basis import Basis
+from services.collector.domain.kinds import Kind
 from services.collector.domain.provider import Provider
-from services.collector.domain.submission import Basis, Kind
 from services.collector.store import directory
 from services.common import kafka
 from services.common.clock import Clock

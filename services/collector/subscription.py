@@ -10,8 +10,8 @@ from collections.abc import Collection
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
 
+from services.collector.domain.kinds import Domain
 from services.collector.domain.provider import intake_topic, intake_topics
-from services.collector.domain.submission import Domain
 from services.collector.store import directory
 from services.common import kafka, positions
 from services.common.database import Database

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import assert_never
 
 from carbonbureau.common.v1 import period_pb2
-from carbonbureau.intake.v1 import submission_pb2
+from carbonbureau.intake.v1 import basis_pb2, production_pb2, registry_pb2, submission_pb2, transition_pb2
 
 from services.common.amounts import format_amount
 from services.sandbox.domain.statements import (
@@ -60,13 +60,13 @@ def _set_content(message: submission_pb2.Submission, submission: Submission) -> 
     match submission.content:
         case ElectricityUse() as content:
             message.electricity_use.purchased_mwh = format_amount(content.purchased_mwh)
-            message.electricity_use.basis = submission_pb2.Basis.Value(f"BASIS_{content.basis.value}")
+            message.electricity_use.basis = basis_pb2.Basis.Value(f"BASIS_{content.basis.value}")
         case FuelUse() as content:
             message.fuel_use.fuel_code = content.fuel_code
             message.fuel_use.mass_t = format_amount(content.mass_t)
             if content.ncv_gj_per_t is not None:
                 message.fuel_use.ncv_gj_per_unit = format_amount(content.ncv_gj_per_t)
-            message.fuel_use.basis = submission_pb2.Basis.Value(f"BASIS_{content.basis.value}")
+            message.fuel_use.basis = basis_pb2.Basis.Value(f"BASIS_{content.basis.value}")
         case Output() as content:
             _set_output(message.output, content)
         case ReportedEmissions() as content:
@@ -74,7 +74,7 @@ def _set_content(message: submission_pb2.Submission, submission: Submission) -> 
             message.reported_emissions.scope2_tco2e = format_amount(content.scope2_tco2e)
             message.reported_emissions.energy_carrier = content.energy_carrier
             message.reported_emissions.standard = content.standard
-            message.reported_emissions.basis = submission_pb2.Basis.Value(f"BASIS_{content.basis.value}")
+            message.reported_emissions.basis = basis_pb2.Basis.Value(f"BASIS_{content.basis.value}")
         case RegistryEntry() as content:
             _set_registry_entry(message.registry_entry, content)
         case TransitionPlan() as content:
@@ -87,22 +87,22 @@ def _set_content(message: submission_pb2.Submission, submission: Submission) -> 
             assert_never(submission.content)
 
 
-def _set_output(message: submission_pb2.Output, content: Output) -> None:
+def _set_output(message: production_pb2.Output, content: Output) -> None:
     message.product_code = content.product_code
     message.process_route = content.process_route
-    message.basis = submission_pb2.Basis.Value(f"BASIS_{content.basis.value}")
+    message.basis = basis_pb2.Basis.Value(f"BASIS_{content.basis.value}")
     if content.mass_t is not None:
         message.mass_t = format_amount(content.mass_t)
     if content.electricity_mwh is not None:
         message.electricity_mwh = format_amount(content.electricity_mwh)
 
 
-def _set_registry_entry(message: submission_pb2.RegistryEntry, content: RegistryEntry) -> None:
+def _set_registry_entry(message: registry_pb2.RegistryEntry, content: RegistryEntry) -> None:
     message.effective_date = content.effective.isoformat()
     message.name = content.name
     message.industry_code = content.industry_code
     message.city_code = content.city_code
-    message.size = submission_pb2.EnterpriseSize.Value(f"ENTERPRISE_SIZE_{content.size or 'UNSPECIFIED'}")
+    message.size = registry_pb2.EnterpriseSize.Value(f"ENTERPRISE_SIZE_{content.size or 'UNSPECIFIED'}")
     for facility in content.facilities:
         message.facilities.add(
             facility_number=facility.facility_number,
@@ -111,7 +111,7 @@ def _set_registry_entry(message: submission_pb2.RegistryEntry, content: Registry
         )
 
 
-def _set_plan(message: submission_pb2.TransitionPlan, content: TransitionPlan) -> None:
+def _set_plan(message: transition_pb2.TransitionPlan, content: TransitionPlan) -> None:
     message.adopted_date = content.adopted.isoformat()
     message.base_year = content.base_year
     for target_year, reduction_percent in content.targets:

@@ -12,23 +12,20 @@ from uuid import UUID
 
 from services.collector.domain import directory, subject_code
 from services.collector.domain.annual import AnnualFigures, annual_figures
+from services.collector.domain.basis import Unit
+from services.collector.domain.contents.emissions import ReportedEmissions
+from services.collector.domain.contents.energy import ElectricityUse, FuelUse
+from services.collector.domain.contents.production import Output
+from services.collector.domain.contents.transition import TransitionInvestment, TransitionPlan
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Claim, Facility, Profile, Register, Standing
 from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
+from services.collector.domain.kinds import Withdrawal
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
 from services.collector.domain.quantity import AMOUNT_MAX, DATA_QUALITY_OF_BASIS, Figure, Measure, Quantities, Quantity, Resolution
 from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
-from services.collector.domain.submission import (
-    ElectricityUse,
-    FuelUse,
-    Output,
-    ReportedEmissions,
-    Submission,
-    TransitionInvestment,
-    TransitionPlan,
-    Unit,
-)
+from services.collector.domain.submission import Submission
 from services.common.civil_time import Period
 
 DECLARED_QUALITY = 4
@@ -83,8 +80,9 @@ def draw_up(
     """Draw up the account that a bureau keeps of the subject with this code.
 
     `effective` is in record order; `claims_of_others` are on facilities that it names; `held_elsewhere` are the originals of what is
-    parked that are about other subjects.
+    parked that are about other subjects. A record whose newest revision withdraws it counts nowhere.
     """
+    effective = [one for one in effective if not isinstance(one.content, Withdrawal)]
     waiting: list[Submission] = []
     misdirected: list[Submission] = []
     for one in parked:

@@ -13,7 +13,8 @@ from datetime import date, timedelta
 from enum import Enum
 from uuid import UUID
 
-from services.collector.domain.submission import EnterpriseSize, RegistryEntry, Submission
+from services.collector.domain.contents.registry import EnterpriseSize, RegistryEntry
+from services.collector.domain.submission import Submission
 from services.common.civil_time import Period
 from services.common.identifiers import derived_id
 
@@ -95,8 +96,8 @@ def claims(subject_id: UUID, province: str, entries: Sequence[Submission]) -> li
         speaks_from = date.min if place == 0 else _content(entry).effective_date
         speaks_until = _content(entries[place + 1]).effective_date if place + 1 < len(entries) else None
         for facility in _content(entry).facilities:
-            start = max(facility.owned_from, speaks_from)
-            ends = [end for end in (facility.owned_until, speaks_until) if end is not None]
+            start = max(facility.owned_from_date, speaks_from)
+            ends = [end for end in (facility.owned_until_date, speaks_until) if end is not None]
             until = min(ends) if ends else None
             if until is None or start < until:
                 found.append(
@@ -104,7 +105,7 @@ def claims(subject_id: UUID, province: str, entries: Sequence[Submission]) -> li
                         subject_id=subject_id,
                         province=province,
                         facility_number=facility.facility_number,
-                        owned_from=facility.owned_from,
+                        owned_from=facility.owned_from_date,
                         start=start,
                         until=until,
                         entry=entry,

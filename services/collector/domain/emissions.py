@@ -13,13 +13,14 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from services.collector.domain.contents.energy import FuelUse
 from services.collector.domain.coverage import Coverage, same_days_overlap
 from services.collector.domain.directory import Profile
+from services.collector.domain.kinds import Kind
 from services.collector.domain.method import Factor, FactorGap, MethodKind, MethodPack, exact_sum
 from services.collector.domain.posting import AMOUNT_SCALE, Posting
 from services.collector.domain.quantity import DATA_QUALITY_WORST, Figure, Measure, ProviderFigure, Quantity, Resolution, cover_exactly
 from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
-from services.collector.domain.submission import FuelUse, Kind
 from services.common.amounts import quantise
 from services.common.civil_time import Period
 

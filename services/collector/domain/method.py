@@ -13,7 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from services.collector.domain.submission import Kind
+from services.collector.domain.kinds import Kind
 from services.common.amounts import parse_amount, quantise
 from services.common.civil_time import Period
 

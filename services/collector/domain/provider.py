@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from services.collector.domain.submission import DOMAIN_OF_KIND, Basis, Domain, Kind
+from services.collector.domain.basis import Basis
+from services.collector.domain.kinds import DOMAIN_OF_KIND, Domain, Kind
 
 _INTAKE = "intake"
 _NOTICES = "provider.notices"

@@ -17,8 +17,9 @@ from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
+from services.collector.domain.basis import Basis
 from services.collector.domain.coverage import Coverage, lies_within, same_days_overlap
-from services.collector.domain.submission import Basis, Submission
+from services.collector.domain.submission import Submission
 from services.common.civil_time import Period
 
 # PCAF scores data from 1 (verified) to 5 (sector average). Which basis earns which score is this bureau's own mapping.

@@ -7,11 +7,11 @@ from typing import TypeVar
 from services.collector.domain import merkle
 from services.collector.domain.account import AccountView
 from services.collector.domain.annual import AnnualFigures
+from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.directory import Profile
 from services.collector.domain.finding import AccountFinding
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
-from services.collector.domain.submission import TransitionPlan
 
 Line = TypeVar("Line")
 

@@ -10,9 +10,9 @@ from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql
 
 from services.collector.domain.finding import AccountFinding
+from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
 from services.collector.domain.posting import NewPosting, NewReversal
-from services.collector.domain.submission import Kind
 from services.collector.store.appending import append
 from services.collector.tables import ACCOUNT_FINDING, ACCOUNT_FINDING_CLOSED, ACCOUNT_REVISION, POSTING, SUBJECT, SUBMISSION
 from services.common.database import Transaction

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql
 
+from services.collector.domain.basis import Basis
+from services.collector.domain.kinds import Kind
 from services.collector.domain.provider import Provider
-from services.collector.domain.submission import Basis, Kind
 from services.collector.tables import PROVIDER
 from services.common.database import Transaction
 

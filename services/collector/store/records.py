@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects import postgresql
 
+from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
-from services.collector.domain.submission import BusinessKey, Kind, Outcome
+from services.collector.domain.submission import BusinessKey, Outcome
 from services.collector.store.appending import append
 from services.collector.tables import (
     DUPLICATE_RECORD,

@@ -19,8 +19,8 @@ from google.protobuf import json_format, timestamp_pb2
 
 from deploy.local.plan import PROVIDERS_FILE
 from services.collector.consumer import FINDINGS_TOLD_MAX, PRIORITY_BACKFILL, PRIORITY_CORRECTION, PRIORITY_LIVE, Intake
+from services.collector.domain.kinds import Kind
 from services.collector.domain.merkle import tree_hash
-from services.collector.domain.submission import Kind
 from services.collector.providers import Entry, parse_directory
 from services.collector.store import directory
 from services.collector.tables import APPEND_ONLY

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from carbonbureau.common.v1 import period_pb2
+from carbonbureau.intake.v1 import basis_pb2, emissions_pb2, energy_pb2, production_pb2, registry_pb2, transition_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from services.collector import wire
@@ -20,8 +21,9 @@ from services.collector.domain.account import AccountView
 from services.collector.domain.directory import Claim
 from services.collector.domain.emissions import Book
 from services.collector.domain.finding import AccountFinding
+from services.collector.domain.kinds import DOMAIN_OF_KIND
 from services.collector.domain.rules import catalogue
-from services.collector.domain.submission import DOMAIN_OF_KIND, BusinessKey, Submission
+from services.collector.domain.submission import BusinessKey, Submission
 from services.common.identifiers import derived_id
 
 ZONE = "Asia/Shanghai"
@@ -29,10 +31,10 @@ PROVINCE = "shanxi"
 # After every period that the tests use, before today.
 RECEIVED_AT = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
 METERED, INVOICED, DECLARED, VERIFIED = (
-    intake.BASIS_METERED,
-    intake.BASIS_INVOICED,
-    intake.BASIS_DECLARED,
-    intake.BASIS_VERIFIED,
+    basis_pb2.BASIS_METERED,
+    basis_pb2.BASIS_INVOICED,
+    basis_pb2.BASIS_DECLARED,
+    basis_pb2.BASIS_VERIFIED,
 )
 _numbers = itertools.count(1)
 
@@ -76,7 +78,7 @@ def message(*, record_number: str | None = None, record_revision: int = 1, code:
 
 
 def electricity(mwh: str, *, period: period_pb2.Period | None = None, basis: int = METERED, **fields: Any) -> intake.Submission:
-    use = intake.ElectricityUse(purchased_mwh=mwh, basis=basis)
+    use = energy_pb2.ElectricityUse(purchased_mwh=mwh, basis=basis)
     return message(period=period or month(2024, 1), electricity_use=use, **fields)
 
 
@@ -92,7 +94,7 @@ def fuel(
     **fields: Any,
 ) -> intake.Submission:
     quantity = {"mass_t": tonnes} if volume is None else {"volume_ten_thousand_nm3": volume}
-    use = intake.FuelUse(fuel_code=fuel_code, ncv_gj_per_unit=ncv, carbon_content_tc_per_gj=carbon, basis=basis, **quantity)
+    use = energy_pb2.FuelUse(fuel_code=fuel_code, ncv_gj_per_unit=ncv, carbon_content_tc_per_gj=carbon, basis=basis, **quantity)
     return message(period=period or month(2024, 1), fuel_use=use, **fields)
 
 
@@ -106,46 +108,50 @@ def output(
     **fields: Any,
 ) -> intake.Submission:
     quantity = {"electricity_mwh": amount} if product == "electricity" else {"mass_t": amount}
-    made = intake.Output(product_code=product, process_route=route, basis=basis, **quantity)
+    made = production_pb2.Output(product_code=product, process_route=route, basis=basis, **quantity)
     return message(period=period or month(2024, 1), output=made, **fields)
 
 
 def reported(
     scope1: str, scope2: str = "", *, carrier: str = "", period: period_pb2.Period | None = None, basis: int = DECLARED, **fields: Any
 ) -> intake.Submission:
-    emissions = intake.ReportedEmissions(scope1_tco2e=scope1, scope2_tco2e=scope2, energy_carrier=carrier, standard="MEE", basis=basis)
+    emissions = emissions_pb2.ReportedEmissions(
+        scope1_tco2e=scope1, scope2_tco2e=scope2, energy_carrier=carrier, standard="MEE", basis=basis
+    )
     return message(period=period or month(2024, 1), reported_emissions=emissions, **fields)
 
 
-def owned(number: str, since: str = "2010-01-01", until: str = "") -> intake.FacilityOwnership:
-    return intake.FacilityOwnership(facility_number=number, owned_from_date=since, owned_until_date=until)
+def owned(number: str, since: str = "2010-01-01", until: str = "") -> registry_pb2.FacilityOwnership:
+    return registry_pb2.FacilityOwnership(facility_number=number, owned_from_date=since, owned_until_date=until)
 
 
 def entry(
-    *facilities: intake.FacilityOwnership,
+    *facilities: registry_pb2.FacilityOwnership,
     industry: str = "4411",
     name: str = "长治某电厂",
     effective_date: str = "2020-01-01",
     city: str = "140400",
     **fields: Any,
 ) -> intake.Submission:
-    registry = intake.RegistryEntry(
+    registry = registry_pb2.RegistryEntry(
         effective_date=effective_date,
         name=name,
         industry_code=industry,
         city_code=city,
-        size=intake.ENTERPRISE_SIZE_LARGE,
+        size=registry_pb2.ENTERPRISE_SIZE_LARGE,
         facilities=facilities,
     )
     return message(registry_entry=registry, **fields)
 
 
 def plan(*, adopted: str = "2023-05-01", **fields: Any) -> intake.Submission:
-    transition_plan = intake.TransitionPlan(
+    transition_plan = transition_pb2.TransitionPlan(
         adopted_date=adopted,
         base_year=2022,
-        yearly_targets=[intake.YearlyTarget(year=2024, intensity_reduction_percent="4.5")],
-        milestones=[intake.Milestone(milestone_number="M1", description="turbine", due_date="2025-01-01", completed_date="2024-12-01")],
+        yearly_targets=[transition_pb2.YearlyTarget(year=2024, intensity_reduction_percent="4.5")],
+        milestones=[
+            transition_pb2.Milestone(milestone_number="M1", description="turbine", due_date="2025-01-01", completed_date="2024-12-01")
+        ],
     )
     return message(transition_plan=transition_plan, **fields)
 
@@ -153,7 +159,7 @@ def plan(*, adopted: str = "2023-05-01", **fields: Any) -> intake.Submission:
 def investment(
     amount: str, total: str, *, technology: str = "turbine_retrofit", period: period_pb2.Period | None = None, **fields: Any
 ) -> intake.Submission:
-    spent = intake.TransitionInvestment(technology_code=technology, amount_yuan=amount, total_capital_expenditure_yuan=total)
+    spent = transition_pb2.TransitionInvestment(technology_code=technology, amount_yuan=amount, total_capital_expenditure_yuan=total)
     return message(period=period or year(2024), transition_investment=spent, **fields)
 
 

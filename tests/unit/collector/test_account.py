@@ -19,7 +19,6 @@ from services.collector import accounts, events
 from services.collector.domain import posting, statement
 from services.collector.domain.account import LINES_MAX, AccountView
 from services.collector.domain.posting import Changes
-from services.collector.domain.rules.form import CODE_CHARACTERS_MAX, LIST_ITEMS_MAX
 from services.collector.domain.statement import FINDINGS_MAX
 from services.common.outbox import OutgoingEvent
 from tests.unit.collector.submissions import (
@@ -42,6 +41,10 @@ from tests.unit.collector.submissions import (
     view_of,
     year,
 )
+
+# What the contract allows of a code and of a list.
+CODE_CHARACTERS_MAX = 64
+LIST_ITEMS_MAX = 500
 
 KNOWN_AT = datetime(2026, 1, 5, 3, 4, 5, 678901, tzinfo=UTC)
 EVENT_BYTES_MAX = 256 * 1024
@@ -237,7 +240,7 @@ def hostile_directory() -> list[Sent]:
         longest.transition_plan.yearly_targets.add(year=_hostile.randrange(2000, 2100), intensity_reduction_percent=amount)
         longest.transition_plan.milestones.add(milestone_number=unpackable(), due_date="2025-01-01", completed_date="2024-12-01")
     name = "".join(unpackable() for _ in range(15))
-    return [("ndrc-sx", entry(name=name, city=name, industry=name)), ("ndrc-sx", longest)]
+    return [("ndrc-sx", entry(name=name, city=unpackable(), industry=unpackable())), ("ndrc-sx", longest)]
 
 
 def event_of(message: account_pb2.AccountStatement) -> OutgoingEvent:

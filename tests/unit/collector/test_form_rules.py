@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from carbonbureau.common.v1 import period_pb2
+from carbonbureau.intake.v1 import energy_pb2, production_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 from google.protobuf import timestamp_pb2
 
 from services.collector import wire
+from services.collector.domain.basis import Basis
 from services.collector.domain.finding import RecordFinding
+from services.collector.domain.kinds import Domain, Kind
 from services.collector.domain.provider import Provider, domain_and_code
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
-from services.collector.domain.submission import Basis, Domain, Kind
+from tests.unit.collector.every_kind import example, withdrawal
 from tests.unit.collector.submissions import (
     CODE,
     RECEIVED_AT,
@@ -67,6 +70,10 @@ def _bad_check() -> str:
 def _with(sent: intake.Submission, change: Callable[[intake.Submission], object]) -> intake.Submission:
     change(sent)
     return sent
+
+
+def _bad_association(code: str) -> Callable[[intake.Submission], object]:
+    return lambda sent: setattr(sent.sector_opinion, "association_code", code)
 
 
 def _entry_with(count: int) -> intake.Submission:
@@ -134,7 +141,7 @@ CASES: list[tuple[str, str, Case]] = [
         Case(sent=_with(electricity("1"), lambda sent: sent.compiled_time.CopyFrom(timestamp_pb2.Timestamp(seconds=10**13)))),
     ),
     ("FORM_AMOUNT_MALFORMED", "1e308", Case(sent=electricity("1e308"))),
-    ("FORM_AMOUNT_MALFORMED", "empty", Case(sent=electricity(""))),
+    ("FORM_FIELD_MISSING", "amount", Case(sent=electricity(""))),
     ("FORM_AMOUNT_MALFORMED", "separators", Case(sent=electricity("1,000.5"))),
     ("FORM_AMOUNT_MALFORMED", "NaN", Case(sent=fuel("NaN"))),
     ("FORM_AMOUNT_MALFORMED", "minus zero", Case(sent=reported("-0", "1"))),
@@ -142,21 +149,21 @@ CASES: list[tuple[str, str, Case]] = [
     ("FORM_AMOUNT_NEGATIVE", "negative fuel", Case(sent=fuel("-12.5"))),
     ("FORM_AMOUNT_NEGATIVE", "negative measured value", Case(sent=fuel("12.5", ncv="-26.7"))),
     ("FORM_AMOUNT_TOO_LARGE", "just above", Case(sent=output("1000000000000.000000001"))),
-    ("FORM_QUANTITY_MISSING", "fuel", Case(sent=message(period=month(2024, 1), fuel_use=intake.FuelUse(fuel_code="coal")))),
-    ("FORM_QUANTITY_MISSING", "output", Case(sent=message(period=month(2024, 1), output=intake.Output(product_code="coke")))),
+    ("FORM_QUANTITY_MISSING", "fuel", Case(sent=message(period=month(2024, 1), fuel_use=energy_pb2.FuelUse(fuel_code="coal")))),
+    ("FORM_QUANTITY_MISSING", "output", Case(sent=message(period=month(2024, 1), output=production_pb2.Output(product_code="coke")))),
     ("FORM_QUANTITY_MISSING", "emissions", Case(sent=reported("", ""))),
-    ("FORM_CODE_FIELD_MISSING", "fuel", Case(sent=fuel("1", fuel_code=""))),
-    ("FORM_CODE_FIELD_MISSING", "product", Case(sent=output("1", product=""))),
-    ("FORM_CODE_FIELD_MISSING", "technology", Case(sent=investment("1", "2", technology=""))),
-    ("FORM_CODE_FIELD_MISSING", "industry", Case(sent=entry(industry=""))),
+    ("FORM_FIELD_MISSING", "fuel", Case(sent=fuel("1", fuel_code=""))),
+    ("FORM_FIELD_MISSING", "product", Case(sent=output("1", product=""))),
+    ("FORM_FIELD_MISSING", "technology", Case(sent=investment("1", "2", technology=""))),
+    ("FORM_FIELD_MISSING", "industry", Case(sent=entry(industry=""))),
     (
         "FORM_UNIT_OF_PRODUCT",
         "tonnes of electricity",
-        Case(sent=message(period=month(2024, 1), output=intake.Output(product_code="electricity", mass_t="5"))),
+        Case(sent=message(period=month(2024, 1), output=production_pb2.Output(product_code="electricity", mass_t="5"))),
     ),
     ("FORM_ENUMERATION", "basis 99", Case(sent=electricity("1", basis=99))),
     ("FORM_ENUMERATION", "size 9", Case(sent=_with(entry(), lambda sent: setattr(sent.registry_entry, "size", 9)))),
-    ("FORM_PERIOD_MISSING", "not set", Case(sent=message(electricity_use=intake.ElectricityUse(purchased_mwh="1")))),
+    ("FORM_PERIOD_MISSING", "not set", Case(sent=message(electricity_use=energy_pb2.ElectricityUse(purchased_mwh="1")))),
     ("FORM_PERIOD_NOT_HALF_OPEN", "ends on its start", Case(sent=electricity("1", period=days("2024-01-01", "2024-01-01")))),
     ("FORM_PERIOD_NOT_HALF_OPEN", "ends before its start", Case(sent=electricity("1", period=days("2024-02-01", "2024-01-01")))),
     ("FORM_PERIOD_TOO_LONG", "a year and a day", Case(sent=electricity("1", period=days("2023-01-01", "2024-01-02")))),
@@ -178,15 +185,53 @@ CASES: list[tuple[str, str, Case]] = [
     ("FORM_ZONE_UNKNOWN", "endless", Case(sent=electricity("1", period=month(2024, 1, zone="Z" * 100_000)))),
     ("FORM_DATE_MALFORMED", "basic format", Case(sent=electricity("1", period=days("20240101", "2024-02-01")))),
     ("FORM_DATE_MALFORMED", "30 February", Case(sent=entry(effective_date="2024-02-30"))),
-    ("FORM_DATE_MALFORMED", "empty", Case(sent=plan(adopted=""))),
+    ("FORM_FIELD_MISSING", "date", Case(sent=plan(adopted=""))),
     ("FORM_DATES_OUT_OF_ORDER", "ownership", Case(sent=entry(owned("F1", "2020-01-01", "2019-01-01")))),
     (
         "FORM_DATES_OUT_OF_ORDER",
-        "base year",
-        Case(sent=_with(plan(), lambda sent: setattr(sent.transition_plan, "base_year", 0))),
+        "permit",
+        Case(sent=_with(example(Kind.PERMIT), lambda sent: setattr(sent.permit, "valid_until_date", "2023-01-01"))),
     ),
+    (
+        "FORM_DATES_OUT_OF_ORDER",
+        "removed from a list before it was listed",
+        Case(sent=_with(example(Kind.COURT_LISTING), lambda sent: setattr(sent.court_listing, "removed_date", "2023-01-01"))),
+    ),
+    ("FORM_OUT_OF_RANGE", "base year", Case(sent=_with(plan(), lambda sent: setattr(sent.transition_plan, "base_year", 0)))),
+    (
+        "FORM_DAY_IN_THE_FUTURE",
+        "a penalty decided next year",
+        Case(sent=_with(example(Kind.PENALTY), lambda sent: setattr(sent.penalty, "decided_date", "2027-01-01"))),
+    ),
+    (
+        "FORM_DAY_IN_THE_FUTURE",
+        "a milestone completed next year",
+        Case(sent=_with(plan(), lambda sent: setattr(sent.transition_plan.milestones[0], "completed_date", "2027-01-01"))),
+    ),
+    (
+        "FORM_CERTIFICATE_MONTH",
+        "no month",
+        Case(
+            sent=_with(
+                example(Kind.GREEN_POWER_CERTIFICATE),
+                lambda sent: setattr(sent.green_power_certificate, "generation_year_month", "2024-13"),
+            )
+        ),
+    ),
+    (
+        "FORM_COMPILED_TIME",
+        "a time ahead",
+        Case(sent=_with(electricity("1"), lambda sent: sent.compiled_time.FromDatetime(RECEIVED_AT + timedelta(days=2)))),
+    ),
+    ("FORM_WITHDRAWAL_KIND", "as in JSON", Case(sent=withdrawal("fuelUse"))),
+    ("FORM_WITHDRAWAL_OF_NOTHING", "revision 1", Case(sent=withdrawal("FUEL_USE", record_revision=1))),
+    ("FORM_CODE_MALFORMED", "code of an association", Case(sent=_with(example(Kind.SECTOR_OPINION), _bad_association(CODE[:-1])))),
+    ("FORM_CODE_CHECK_CHARACTER", "code of an association", Case(sent=_with(example(Kind.SECTOR_OPINION), _bad_association(_bad_check())))),
 ]
 SOUND = [
+    *(example(kind) for kind in Kind),
+    *(example(kind, whole=False) for kind in Kind),
+    withdrawal("FUEL_USE"),
     electricity("0"),
     electricity("999999999999.999999999", basis=0),
     fuel("10", ncv="25.1", carbon="0.0268"),
@@ -208,7 +253,7 @@ class TestFormRules:
     def test_find_their_planted_case_alone(self, rule_id: str, what: str, case: Case) -> None:
         assert ids(case) == {rule_id}
 
-    @pytest.mark.parametrize("sent", SOUND, ids=lambda sent: sent.WhichOneof("content"))
+    @pytest.mark.parametrize("sent", SOUND, ids=lambda sent: str(sent.WhichOneof("content")))
     def test_let_sound_records_pass(self, sent: intake.Submission) -> None:
         assert ids(Case(sent=sent)) == set()
 

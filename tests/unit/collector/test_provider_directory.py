@@ -4,8 +4,9 @@ import pytest
 
 from deploy.local import access
 from deploy.local.plan import PROVIDERS_FILE
+from services.collector.domain.basis import Basis
+from services.collector.domain.kinds import Domain, Kind
 from services.collector.domain.provider import Provider, domain_and_code, intake_topics
-from services.collector.domain.submission import Basis, Domain, Kind
 from services.collector.providers import RESERVED_CODES, DirectoryRefusedError, parse_directory
 
 ONE = """

@@ -1,31 +1,33 @@
 """Bytes of anyone become a submission as written or a reason why not; nothing else may happen."""
 
 import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from carbonbureau.intake.v1 import submission_pb2 as intake
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.collector import wire
+from services.collector.domain.basis import UNIT_OF_MEMBER, Basis
+from services.collector.domain.contents.energy import ElectricityUse
+from services.collector.domain.kinds import Domain, Kind, Withdrawal
 from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
-from services.collector.domain.submission import Basis, Domain, Kind
+from services.collector.domain.submission import Flaw
+from tests.unit.collector.every_kind import example, is_required, messages_within, rule_of, withdrawal
 from tests.unit.collector.submissions import (
+    CODE,
     RECEIVED_AT,
     electricity,
-    entry,
-    fuel,
-    investment,
-    output,
-    owned,
     plan,
-    reported,
 )
 
-EXAMPLES = [electricity("12.50"), fuel("10", ncv="25.1"), output("5"), reported("5", "6"), entry(owned("F1")), plan(), investment("1", "2")]
+EXAMPLES = [example(kind) for kind in Kind] + [withdrawal("FUEL_USE"), electricity("12.50"), plan()]
 CONTEXT = FormContext(
     provider=Provider(code="p", name="", kinds=frozenset(Kind), region_prefixes=("14",), bases=frozenset(Basis)),
     topic_domain=Domain.ENERGY,
@@ -52,12 +54,89 @@ class TestReading:
         assert wire.submission(text, is_json=True) == wire.submission(sent.SerializeToString(), is_json=False)
 
     def test_keeps_the_digits_of_an_amount(self) -> None:
-        received = wire.submission(electricity("12.50").SerializeToString(), is_json=False)
-        assert [(field, str(value)) for field, value in received.amounts] == [("purchased_mwh", "12.50")]
+        content = wire.submission(electricity("12.50").SerializeToString(), is_json=False).content
+        assert isinstance(content, ElectricityUse)
+        assert str(content.purchased_mwh) == "12.50"
 
     @pytest.mark.parametrize("kind", list(Kind))
-    def test_knows_every_kind(self, kind: Kind) -> None:
-        assert kind in {wire.submission(sent.SerializeToString(), is_json=False).kind for sent in EXAMPLES}
+    def test_reads_every_field_of_every_kind(self, kind: Kind) -> None:
+        sent = example(kind)
+        received = wire.submission(sent.SerializeToString(), is_json=False)
+        assert received.kind is kind
+        assert received.defects == ()
+        assert_states(received.content, getattr(sent, kind.value.lower()))
+
+    def test_reads_a_withdrawal_as_one_of_the_kind_withdrawn(self) -> None:
+        received = wire.submission(withdrawal("FUEL_USE").SerializeToString(), is_json=False)
+        assert (received.kind, received.content) == (Kind.FUEL_USE, Withdrawal(record_kind=Kind.FUEL_USE, reason="sent for another"))
+
+    def test_takes_what_was_accepted_before_the_contract_asked_for_more(self) -> None:
+        sent = electricity("1", record_number=" of old ")
+        assert wire.submission(sent.SerializeToString(), is_json=False).content is None
+        assert wire.accepted(sent.SerializeToString(), is_json=False).content is not None
+
+
+def assert_states(content: Any, sent: Message) -> None:
+    """Check field by field that the dataclass states what the message does."""
+    for field in sent.DESCRIPTOR.fields:
+        stated = getattr(sent, field.name)
+        if field.containing_oneof is not None:
+            if sent.HasField(field.name):
+                assert (str(content.quantity), content.unit) == (stated, UNIT_OF_MEMBER[field.name])
+            continue
+        read = getattr(content, field.name)
+        if field.message_type is not None:
+            assert len(read) == len(stated) == 1
+            assert_states(read[0], stated[0])
+        elif field.enum_type is not None:
+            assert field.enum_type.values_by_number[stated].name.endswith(f"_{read.name}")
+        else:
+            assert str(read) == str(stated)
+
+
+class TestTheContract:
+    @pytest.mark.parametrize("kind", list(Kind))
+    def test_is_kept_field_by_field(self, kind: Kind) -> None:
+        """Each constraint of each field is broken in turn: there is one defect, it names the field, and a rule finds it."""
+        for place, change, flaw, name in breaks(example(kind)):
+            sent = example(kind)
+            change(list(messages_within(getattr(sent, kind.value.lower())))[place])
+            received = wire.submission(sent.SerializeToString(), is_json=False)
+            assert [(defect.flaw, defect.field.rpartition(".")[2]) for defect in received.defects] == [(flaw, name)]
+            assert received.content is None
+            assert catalogue.form_findings(received, CONTEXT)
+
+
+def breaks(sent: intake.Submission) -> Iterator[tuple[int, Callable[[Message], object], Flaw, str]]:
+    """List every way to break one constraint of one field: the message by its place, the change, the flaw, the field."""
+    content = getattr(sent, str(sent.WhichOneof("content")))
+    for place, one in enumerate(messages_within(content)):
+        for field in one.DESCRIPTOR.fields:
+            name = field.name
+            if field.containing_oneof is not None:
+                if one.HasField(name):
+                    yield place, lambda item, name=name: item.ClearField(name), Flaw.NO_QUANTITY, "quantity"
+            elif is_required(field) and field.type != field.TYPE_INT32:
+                yield place, lambda item, name=name: item.ClearField(name), Flaw.MISSING, name
+            if field.type == field.TYPE_STRING and (field.containing_oneof is None or one.HasField(name)):
+                for value, flaw in BAD_TEXT[rule_of(field)]:
+                    yield place, lambda item, name=name, value=value: setattr(item, name, value), flaw, name
+            elif field.type == field.TYPE_INT32:
+                yield place, lambda item, name=name: setattr(item, name, -1), Flaw.OUT_OF_RANGE, name
+            elif field.enum_type is not None:
+                yield place, lambda item, name=name: setattr(item, name, 99), Flaw.UNKNOWN_ENUMERATION, name
+
+
+BAD_AMOUNTS = [("1e3", Flaw.NOT_AN_AMOUNT), ("1,5", Flaw.NOT_AN_AMOUNT), ("-0.0", Flaw.NOT_AN_AMOUNT), ("1000000000001", Flaw.TOO_LARGE)]
+BAD_TEXT = {
+    "amount": [*BAD_AMOUNTS, ("-1", Flaw.NEGATIVE)],
+    "signed_amount": [*BAD_AMOUNTS, ("-1000000000001", Flaw.TOO_LARGE)],
+    "day": [("20240131", Flaw.NOT_A_DATE), ("2024-02-30", Flaw.NOT_A_DATE)],
+    "code": [("c" * 65, Flaw.NOT_A_TEXT), ("a\nb", Flaw.NOT_A_TEXT)],
+    "text": [("c" * 1001, Flaw.NOT_A_TEXT), ("\x07", Flaw.NOT_A_TEXT)],
+    "number": [(" 1", Flaw.NOT_A_NUMBER), ("1" * 65, Flaw.NOT_A_NUMBER)],
+    "unified_code": [("123", Flaw.NOT_A_CODE), (CODE.lower(), Flaw.NOT_A_CODE)],
+}
 
 
 class TestContentType:

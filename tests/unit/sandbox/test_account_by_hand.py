@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from carbonbureau.intake.v1 import submission_pb2
+from carbonbureau.intake.v1 import basis_pb2, emissions_pb2, energy_pb2, registry_pb2, submission_pb2
 
 from services.sandbox import wire
 from services.sandbox.domain.planning import Order, SubjectPlan, in_order
@@ -18,7 +18,7 @@ from tests.account_by_hand import Effective, Line
 from tests.checkers import merkle_root
 
 JANUARY = (date(2024, 1, 1), date(2024, 2, 1))
-BASIS = submission_pb2.Basis
+BASIS = basis_pb2.Basis
 
 
 def effective(provider_code: str, **content: object) -> Effective:
@@ -29,16 +29,16 @@ def effective(provider_code: str, **content: object) -> Effective:
 
 
 POWER_PLANT = effective(
-    "ndrc", registry_entry=submission_pb2.RegistryEntry(effective_date="2023-01-01", industry_code="4411", city_code="140400")
+    "ndrc", registry_entry=registry_pb2.RegistryEntry(effective_date="2023-01-01", industry_code="4411", city_code="140400")
 )
 
 
 def fuel(provider_code: str, mass_t: str, basis: BASIS.ValueType, ncv: str = "") -> Effective:
-    return effective(provider_code, fuel_use=submission_pb2.FuelUse(fuel_code="coal", mass_t=mass_t, ncv_gj_per_unit=ncv, basis=basis))
+    return effective(provider_code, fuel_use=energy_pb2.FuelUse(fuel_code="coal", mass_t=mass_t, ncv_gj_per_unit=ncv, basis=basis))
 
 
 def emissions(provider_code: str, scope1: str, scope2: str, basis: BASIS.ValueType, carrier: str = "") -> Effective:
-    content = submission_pb2.ReportedEmissions(scope1_tco2e=scope1, scope2_tco2e=scope2, energy_carrier=carrier, basis=basis)
+    content = emissions_pb2.ReportedEmissions(scope1_tco2e=scope1, scope2_tco2e=scope2, energy_carrier=carrier, basis=basis)
     return effective(provider_code, reported_emissions=content)
 
 

@@ -4,12 +4,19 @@ isort:skip_file
 What a provider publishes on its own intake topics."""
 
 from carbonbureau.common.v1 import period_pb2 as _period_pb2
-from collections import abc as _abc
+from carbonbureau.intake.v1 import emissions_pb2 as _emissions_pb2
+from carbonbureau.intake.v1 import energy_pb2 as _energy_pb2
+from carbonbureau.intake.v1 import environment_pb2 as _environment_pb2
+from carbonbureau.intake.v1 import finance_pb2 as _finance_pb2
+from carbonbureau.intake.v1 import market_pb2 as _market_pb2
+from carbonbureau.intake.v1 import production_pb2 as _production_pb2
+from carbonbureau.intake.v1 import registry_pb2 as _registry_pb2
+from carbonbureau.intake.v1 import tax_pb2 as _tax_pb2
+from carbonbureau.intake.v1 import transition_pb2 as _transition_pb2
+from carbonbureau.intake.v1 import verification_pb2 as _verification_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,70 +28,6 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _Basis:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _BasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Basis.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    BASIS_UNSPECIFIED: _Basis.ValueType  # 0
-    """Not set; treated as declared."""
-    BASIS_METERED: _Basis.ValueType  # 1
-    """Read from a calibrated meter."""
-    BASIS_INVOICED: _Basis.ValueType  # 2
-    """Taken from invoices."""
-    BASIS_DECLARED: _Basis.ValueType  # 3
-    """Declared by the enterprise itself."""
-    BASIS_VERIFIED: _Basis.ValueType  # 4
-    """Verified by a third party."""
-
-class Basis(_Basis, metaclass=_BasisEnumTypeWrapper):
-    """How the provider came to know a figure. It decides the data quality (PCAF 1 to 5) that the account gives to it."""
-
-BASIS_UNSPECIFIED: Basis.ValueType  # 0
-"""Not set; treated as declared."""
-BASIS_METERED: Basis.ValueType  # 1
-"""Read from a calibrated meter."""
-BASIS_INVOICED: Basis.ValueType  # 2
-"""Taken from invoices."""
-BASIS_DECLARED: Basis.ValueType  # 3
-"""Declared by the enterprise itself."""
-BASIS_VERIFIED: Basis.ValueType  # 4
-"""Verified by a third party."""
-Global___Basis: _TypeAlias = Basis  # noqa: Y015
-
-class _EnterpriseSize:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _EnterpriseSizeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EnterpriseSize.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    ENTERPRISE_SIZE_UNSPECIFIED: _EnterpriseSize.ValueType  # 0
-    """Not set."""
-    ENTERPRISE_SIZE_LARGE: _EnterpriseSize.ValueType  # 1
-    """Large."""
-    ENTERPRISE_SIZE_MEDIUM: _EnterpriseSize.ValueType  # 2
-    """Medium."""
-    ENTERPRISE_SIZE_SMALL: _EnterpriseSize.ValueType  # 3
-    """Small."""
-    ENTERPRISE_SIZE_MICRO: _EnterpriseSize.ValueType  # 4
-    """Micro."""
-
-class EnterpriseSize(_EnterpriseSize, metaclass=_EnterpriseSizeEnumTypeWrapper):
-    """Size class of an enterprise (统计上大中小微型企业划分办法)."""
-
-ENTERPRISE_SIZE_UNSPECIFIED: EnterpriseSize.ValueType  # 0
-"""Not set."""
-ENTERPRISE_SIZE_LARGE: EnterpriseSize.ValueType  # 1
-"""Large."""
-ENTERPRISE_SIZE_MEDIUM: EnterpriseSize.ValueType  # 2
-"""Medium."""
-ENTERPRISE_SIZE_SMALL: EnterpriseSize.ValueType  # 3
-"""Small."""
-ENTERPRISE_SIZE_MICRO: EnterpriseSize.ValueType  # 4
-"""Micro."""
-Global___EnterpriseSize: _TypeAlias = EnterpriseSize  # noqa: Y015
-
 @_typing.final
 class Submission(_message.Message):
     """One submission (报送): one immutable statement of one provider about one subject. It is published on the provider's topic
@@ -92,7 +35,8 @@ class Submission(_message.Message):
 
     Amounts are decimal strings `^-?(0|[1-9]\\d{0,14})(\\.\\d{1,9})?$`: no exponent, no negative zero, at most 15 digits before
     and 9 after the point. Content is numbered in one range per domain: energy 100, production 200, emissions 300, environment 400,
-    tax 500, market 600, registry 700, transition 800, verification 900, finance 1000.
+    tax 500, market 600, registry 700, transition 800, verification 900, finance 1000. Constraints of fields are written as
+    protovalidate rules, which a provider can apply before it sends.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -103,56 +47,268 @@ class Submission(_message.Message):
     FACILITY_NUMBER_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
     COMPILED_TIME_FIELD_NUMBER: _builtins.int
+    WITHDRAWAL_FIELD_NUMBER: _builtins.int
     ELECTRICITY_USE_FIELD_NUMBER: _builtins.int
     FUEL_USE_FIELD_NUMBER: _builtins.int
+    FUEL_PURCHASE_FIELD_NUMBER: _builtins.int
+    FUEL_STOCK_FIELD_NUMBER: _builtins.int
+    ELECTRICITY_SALE_FIELD_NUMBER: _builtins.int
+    ELECTRICITY_GENERATION_FIELD_NUMBER: _builtins.int
+    GREEN_POWER_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    HEAT_USE_FIELD_NUMBER: _builtins.int
+    HEAT_SALE_FIELD_NUMBER: _builtins.int
     OUTPUT_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    OPERATING_HOURS_FIELD_NUMBER: _builtins.int
+    MATERIAL_USE_FIELD_NUMBER: _builtins.int
+    PURCHASED_GOODS_FIELD_NUMBER: _builtins.int
+    FREIGHT_TRANSPORT_FIELD_NUMBER: _builtins.int
     REPORTED_EMISSIONS_FIELD_NUMBER: _builtins.int
+    STACK_MONITOR_SUMMARY_FIELD_NUMBER: _builtins.int
+    EMISSIONS_INVENTORY_FIELD_NUMBER: _builtins.int
+    ETS_VERIFIED_EMISSIONS_FIELD_NUMBER: _builtins.int
+    MINE_METHANE_FIELD_NUMBER: _builtins.int
+    PERMIT_FIELD_NUMBER: _builtins.int
+    PENALTY_FIELD_NUMBER: _builtins.int
+    PENALTY_REPAIR_FIELD_NUMBER: _builtins.int
+    ENERGY_OVER_CONSUMPTION_NOTICE_FIELD_NUMBER: _builtins.int
+    ENVIRONMENTAL_CREDIT_CLASS_FIELD_NUMBER: _builtins.int
+    ULTRA_LOW_EMISSION_STATUS_FIELD_NUMBER: _builtins.int
+    QUALITY_CONTROL_PLAN_FIELD_NUMBER: _builtins.int
+    INVOICED_ENERGY_FIELD_NUMBER: _builtins.int
+    TAX_RETURN_FIELD_NUMBER: _builtins.int
+    FINANCIAL_RATIOS_FIELD_NUMBER: _builtins.int
+    ALLOWANCE_TRANSACTION_FIELD_NUMBER: _builtins.int
+    ALLOWANCE_HOLDING_FIELD_NUMBER: _builtins.int
+    CCER_TRANSACTION_FIELD_NUMBER: _builtins.int
+    SINK_TRADE_FIELD_NUMBER: _builtins.int
     REGISTRY_ENTRY_FIELD_NUMBER: _builtins.int
+    CODE_CHANGE_FIELD_NUMBER: _builtins.int
+    STRUCTURAL_CHANGE_FIELD_NUMBER: _builtins.int
+    COURT_LISTING_FIELD_NUMBER: _builtins.int
     TRANSITION_PLAN_FIELD_NUMBER: _builtins.int
     TRANSITION_INVESTMENT_FIELD_NUMBER: _builtins.int
+    MILESTONE_EVIDENCE_FIELD_NUMBER: _builtins.int
+    GREEN_TECHNOLOGY_SUPPLY_FIELD_NUMBER: _builtins.int
+    RESEARCH_AND_DEVELOPMENT_FIELD_NUMBER: _builtins.int
+    VERIFIER_STATEMENT_FIELD_NUMBER: _builtins.int
+    SECTOR_OPINION_FIELD_NUMBER: _builtins.int
+    RECHECK_ANSWER_FIELD_NUMBER: _builtins.int
+    LOAN_DRAWING_FIELD_NUMBER: _builtins.int
+    USE_OF_PROCEEDS_FIELD_NUMBER: _builtins.int
     subject_code: _builtins.str
     """Unified social credit code of the subject, GB 32100-2015, 18 characters with check character. Equals the record key."""
     record_number: _builtins.str
     """The provider's own number of the record, unique per provider and kind; 1 to 64 printable characters."""
     record_revision: _builtins.int
-    """1 for the original, 2 for its first correction, and so on. A revision replaces the one before it."""
+    """1 for the original, 2 for its first correction or its withdrawal, and so on. A revision replaces the one before it: the record of the
+    same number with the revision below.
+    """
     facility_number: _builtins.str
     """Province-wide number of the facility the figures belong to; empty for the subject's only facility."""
     @_builtins.property
     def period(self) -> _period_pb2.Period:
-        """The period the figures cover. Required for all kinds but registry entry and transition plan, which carry their own date."""
+        """The period the figures cover. Required for all kinds but those that carry a date of their own."""
 
     @_builtins.property
     def compiled_time(self) -> _timestamp_pb2.Timestamp:
         """When the provider compiled the record."""
 
     @_builtins.property
-    def electricity_use(self) -> Global___ElectricityUse:
-        """Electricity bought from the grid (domain energy)."""
+    def withdrawal(self) -> Global___Withdrawal:
+        """Withdrawal of a record: what it stated counts no more (any domain; sent on the topic of the record it takes back)."""
 
     @_builtins.property
-    def fuel_use(self) -> Global___FuelUse:
-        """Fuel burnt (domain energy)."""
+    def electricity_use(self) -> _energy_pb2.ElectricityUse:
+        """Electricity bought (domain energy)."""
 
     @_builtins.property
-    def output(self) -> Global___Output:
+    def fuel_use(self) -> _energy_pb2.FuelUse:
+        """Fuel used (domain energy)."""
+
+    @_builtins.property
+    def fuel_purchase(self) -> _energy_pb2.FuelPurchase:
+        """Fuel bought (domain energy)."""
+
+    @_builtins.property
+    def fuel_stock(self) -> _energy_pb2.FuelStock:
+        """Stock-take of a fuel (domain energy)."""
+
+    @_builtins.property
+    def electricity_sale(self) -> _energy_pb2.ElectricitySale:
+        """Electricity sold (domain energy)."""
+
+    @_builtins.property
+    def electricity_generation(self) -> _energy_pb2.ElectricityGeneration:
+        """Electricity generated by the facility itself (domain energy)."""
+
+    @_builtins.property
+    def green_power_certificate(self) -> _energy_pb2.GreenPowerCertificate:
+        """Green electricity certificates cancelled (domain energy)."""
+
+    @_builtins.property
+    def heat_use(self) -> _energy_pb2.HeatUse:
+        """Heat bought (domain energy)."""
+
+    @_builtins.property
+    def heat_sale(self) -> _energy_pb2.HeatSale:
+        """Heat sold (domain energy)."""
+
+    @_builtins.property
+    def output(self) -> _production_pb2.Output:
         """Product made (domain production)."""
 
     @_builtins.property
-    def reported_emissions(self) -> Global___ReportedEmissions:
-        """Emissions as reported by the provider (domain emissions)."""
+    def capacity(self) -> _production_pb2.Capacity:
+        """Production capacity (domain production)."""
 
     @_builtins.property
-    def registry_entry(self) -> Global___RegistryEntry:
+    def operating_hours(self) -> _production_pb2.OperatingHours:
+        """Hours in operation (domain production)."""
+
+    @_builtins.property
+    def material_use(self) -> _production_pb2.MaterialUse:
+        """Material used (domain production)."""
+
+    @_builtins.property
+    def purchased_goods(self) -> _production_pb2.PurchasedGoods:
+        """Goods and services bought (domain production)."""
+
+    @_builtins.property
+    def freight_transport(self) -> _production_pb2.FreightTransport:
+        """Transport of goods bought (domain production)."""
+
+    @_builtins.property
+    def reported_emissions(self) -> _emissions_pb2.ReportedEmissions:
+        """Emissions as reported (domain emissions)."""
+
+    @_builtins.property
+    def stack_monitor_summary(self) -> _emissions_pb2.StackMonitorSummary:
+        """Summary of a stack monitor (domain emissions)."""
+
+    @_builtins.property
+    def emissions_inventory(self) -> _emissions_pb2.EmissionsInventory:
+        """Declared annual inventory (domain emissions)."""
+
+    @_builtins.property
+    def ets_verified_emissions(self) -> _emissions_pb2.EtsVerifiedEmissions:
+        """Emissions verified for the trading scheme (domain emissions)."""
+
+    @_builtins.property
+    def mine_methane(self) -> _emissions_pb2.MineMethane:
+        """Methane of a coal mine (domain emissions)."""
+
+    @_builtins.property
+    def permit(self) -> _environment_pb2.Permit:
+        """Permit (domain environment)."""
+
+    @_builtins.property
+    def penalty(self) -> _environment_pb2.Penalty:
+        """Penalty (domain environment)."""
+
+    @_builtins.property
+    def penalty_repair(self) -> _environment_pb2.PenaltyRepair:
+        """Credit repair of a penalty (domain environment)."""
+
+    @_builtins.property
+    def energy_over_consumption_notice(self) -> _environment_pb2.EnergyOverConsumptionNotice:
+        """Notice of energy over-consumption (domain environment)."""
+
+    @_builtins.property
+    def environmental_credit_class(self) -> _environment_pb2.EnvironmentalCreditClass:
+        """Environmental credit class (domain environment)."""
+
+    @_builtins.property
+    def ultra_low_emission_status(self) -> _environment_pb2.UltraLowEmissionStatus:
+        """Ultra-low emission status (domain environment)."""
+
+    @_builtins.property
+    def quality_control_plan(self) -> _environment_pb2.QualityControlPlan:
+        """Data quality control plan on file (domain environment)."""
+
+    @_builtins.property
+    def invoiced_energy(self) -> _tax_pb2.InvoicedEnergy:
+        """Energy invoiced (domain tax)."""
+
+    @_builtins.property
+    def tax_return(self) -> _tax_pb2.TaxReturn:
+        """Tax return (domain tax)."""
+
+    @_builtins.property
+    def financial_ratios(self) -> _tax_pb2.FinancialRatios:
+        """Operating condition (domain tax)."""
+
+    @_builtins.property
+    def allowance_transaction(self) -> _market_pb2.AllowanceTransaction:
+        """Movement of allowances (domain market)."""
+
+    @_builtins.property
+    def allowance_holding(self) -> _market_pb2.AllowanceHolding:
+        """Allowances held (domain market)."""
+
+    @_builtins.property
+    def ccer_transaction(self) -> _market_pb2.CcerTransaction:
+        """Movement of certified emission reductions (domain market)."""
+
+    @_builtins.property
+    def sink_trade(self) -> _market_pb2.SinkTrade:
+        """Trade of carbon sinks (domain market)."""
+
+    @_builtins.property
+    def registry_entry(self) -> _registry_pb2.RegistryEntry:
         """Entry in the directory of enterprises, 名录库 (domain registry)."""
 
     @_builtins.property
-    def transition_plan(self) -> Global___TransitionPlan:
+    def code_change(self) -> _registry_pb2.CodeChange:
+        """Change of the code (domain registry)."""
+
+    @_builtins.property
+    def structural_change(self) -> _registry_pb2.StructuralChange:
+        """Merger, split or end (domain registry)."""
+
+    @_builtins.property
+    def court_listing(self) -> _registry_pb2.CourtListing:
+        """Listing by a court or authority (domain registry)."""
+
+    @_builtins.property
+    def transition_plan(self) -> _transition_pb2.TransitionPlan:
         """Transition plan (domain transition)."""
 
     @_builtins.property
-    def transition_investment(self) -> Global___TransitionInvestment:
+    def transition_investment(self) -> _transition_pb2.TransitionInvestment:
         """Investment in reduction technology (domain transition)."""
+
+    @_builtins.property
+    def milestone_evidence(self) -> _transition_pb2.MilestoneEvidence:
+        """Evidence of a milestone (domain transition)."""
+
+    @_builtins.property
+    def green_technology_supply(self) -> _transition_pb2.GreenTechnologySupply:
+        """Green technology supplied to others (domain transition)."""
+
+    @_builtins.property
+    def research_and_development(self) -> _transition_pb2.ResearchAndDevelopment:
+        """Research and development (domain transition)."""
+
+    @_builtins.property
+    def verifier_statement(self) -> _verification_pb2.VerifierStatement:
+        """Statement of a verifier (domain verification)."""
+
+    @_builtins.property
+    def sector_opinion(self) -> _verification_pb2.SectorOpinion:
+        """Opinion of an industry association (domain verification)."""
+
+    @_builtins.property
+    def recheck_answer(self) -> _verification_pb2.RecheckAnswer:
+        """Answer to a re-check (domain verification)."""
+
+    @_builtins.property
+    def loan_drawing(self) -> _finance_pb2.LoanDrawing:
+        """Green or transition loan drawn (domain finance)."""
+
+    @_builtins.property
+    def use_of_proceeds(self) -> _finance_pb2.UseOfProceeds:
+        """What the money of a loan was used for (domain finance)."""
 
     def __init__(
         self,
@@ -163,370 +319,90 @@ class Submission(_message.Message):
         facility_number: _builtins.str = ...,
         period: _period_pb2.Period | None = ...,
         compiled_time: _timestamp_pb2.Timestamp | None = ...,
-        electricity_use: Global___ElectricityUse | None = ...,
-        fuel_use: Global___FuelUse | None = ...,
-        output: Global___Output | None = ...,
-        reported_emissions: Global___ReportedEmissions | None = ...,
-        registry_entry: Global___RegistryEntry | None = ...,
-        transition_plan: Global___TransitionPlan | None = ...,
-        transition_investment: Global___TransitionInvestment | None = ...,
+        withdrawal: Global___Withdrawal | None = ...,
+        electricity_use: _energy_pb2.ElectricityUse | None = ...,
+        fuel_use: _energy_pb2.FuelUse | None = ...,
+        fuel_purchase: _energy_pb2.FuelPurchase | None = ...,
+        fuel_stock: _energy_pb2.FuelStock | None = ...,
+        electricity_sale: _energy_pb2.ElectricitySale | None = ...,
+        electricity_generation: _energy_pb2.ElectricityGeneration | None = ...,
+        green_power_certificate: _energy_pb2.GreenPowerCertificate | None = ...,
+        heat_use: _energy_pb2.HeatUse | None = ...,
+        heat_sale: _energy_pb2.HeatSale | None = ...,
+        output: _production_pb2.Output | None = ...,
+        capacity: _production_pb2.Capacity | None = ...,
+        operating_hours: _production_pb2.OperatingHours | None = ...,
+        material_use: _production_pb2.MaterialUse | None = ...,
+        purchased_goods: _production_pb2.PurchasedGoods | None = ...,
+        freight_transport: _production_pb2.FreightTransport | None = ...,
+        reported_emissions: _emissions_pb2.ReportedEmissions | None = ...,
+        stack_monitor_summary: _emissions_pb2.StackMonitorSummary | None = ...,
+        emissions_inventory: _emissions_pb2.EmissionsInventory | None = ...,
+        ets_verified_emissions: _emissions_pb2.EtsVerifiedEmissions | None = ...,
+        mine_methane: _emissions_pb2.MineMethane | None = ...,
+        permit: _environment_pb2.Permit | None = ...,
+        penalty: _environment_pb2.Penalty | None = ...,
+        penalty_repair: _environment_pb2.PenaltyRepair | None = ...,
+        energy_over_consumption_notice: _environment_pb2.EnergyOverConsumptionNotice | None = ...,
+        environmental_credit_class: _environment_pb2.EnvironmentalCreditClass | None = ...,
+        ultra_low_emission_status: _environment_pb2.UltraLowEmissionStatus | None = ...,
+        quality_control_plan: _environment_pb2.QualityControlPlan | None = ...,
+        invoiced_energy: _tax_pb2.InvoicedEnergy | None = ...,
+        tax_return: _tax_pb2.TaxReturn | None = ...,
+        financial_ratios: _tax_pb2.FinancialRatios | None = ...,
+        allowance_transaction: _market_pb2.AllowanceTransaction | None = ...,
+        allowance_holding: _market_pb2.AllowanceHolding | None = ...,
+        ccer_transaction: _market_pb2.CcerTransaction | None = ...,
+        sink_trade: _market_pb2.SinkTrade | None = ...,
+        registry_entry: _registry_pb2.RegistryEntry | None = ...,
+        code_change: _registry_pb2.CodeChange | None = ...,
+        structural_change: _registry_pb2.StructuralChange | None = ...,
+        court_listing: _registry_pb2.CourtListing | None = ...,
+        transition_plan: _transition_pb2.TransitionPlan | None = ...,
+        transition_investment: _transition_pb2.TransitionInvestment | None = ...,
+        milestone_evidence: _transition_pb2.MilestoneEvidence | None = ...,
+        green_technology_supply: _transition_pb2.GreenTechnologySupply | None = ...,
+        research_and_development: _transition_pb2.ResearchAndDevelopment | None = ...,
+        verifier_statement: _verification_pb2.VerifierStatement | None = ...,
+        sector_opinion: _verification_pb2.SectorOpinion | None = ...,
+        recheck_answer: _verification_pb2.RecheckAnswer | None = ...,
+        loan_drawing: _finance_pb2.LoanDrawing | None = ...,
+        use_of_proceeds: _finance_pb2.UseOfProceeds | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["compiled_time", b"compiled_time", "content", b"content", "electricity_use", b"electricity_use", "fuel_use", b"fuel_use", "output", b"output", "period", b"period", "registry_entry", b"registry_entry", "reported_emissions", b"reported_emissions", "transition_investment", b"transition_investment", "transition_plan", b"transition_plan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["allowance_holding", b"allowance_holding", "allowance_transaction", b"allowance_transaction", "capacity", b"capacity", "ccer_transaction", b"ccer_transaction", "code_change", b"code_change", "compiled_time", b"compiled_time", "content", b"content", "court_listing", b"court_listing", "electricity_generation", b"electricity_generation", "electricity_sale", b"electricity_sale", "electricity_use", b"electricity_use", "emissions_inventory", b"emissions_inventory", "energy_over_consumption_notice", b"energy_over_consumption_notice", "environmental_credit_class", b"environmental_credit_class", "ets_verified_emissions", b"ets_verified_emissions", "financial_ratios", b"financial_ratios", "freight_transport", b"freight_transport", "fuel_purchase", b"fuel_purchase", "fuel_stock", b"fuel_stock", "fuel_use", b"fuel_use", "green_power_certificate", b"green_power_certificate", "green_technology_supply", b"green_technology_supply", "heat_sale", b"heat_sale", "heat_use", b"heat_use", "invoiced_energy", b"invoiced_energy", "loan_drawing", b"loan_drawing", "material_use", b"material_use", "milestone_evidence", b"milestone_evidence", "mine_methane", b"mine_methane", "operating_hours", b"operating_hours", "output", b"output", "penalty", b"penalty", "penalty_repair", b"penalty_repair", "period", b"period", "permit", b"permit", "purchased_goods", b"purchased_goods", "quality_control_plan", b"quality_control_plan", "recheck_answer", b"recheck_answer", "registry_entry", b"registry_entry", "reported_emissions", b"reported_emissions", "research_and_development", b"research_and_development", "sector_opinion", b"sector_opinion", "sink_trade", b"sink_trade", "stack_monitor_summary", b"stack_monitor_summary", "structural_change", b"structural_change", "tax_return", b"tax_return", "transition_investment", b"transition_investment", "transition_plan", b"transition_plan", "ultra_low_emission_status", b"ultra_low_emission_status", "use_of_proceeds", b"use_of_proceeds", "verifier_statement", b"verifier_statement", "withdrawal", b"withdrawal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compiled_time", b"compiled_time", "content", b"content", "electricity_use", b"electricity_use", "facility_number", b"facility_number", "fuel_use", b"fuel_use", "output", b"output", "period", b"period", "record_number", b"record_number", "record_revision", b"record_revision", "registry_entry", b"registry_entry", "reported_emissions", b"reported_emissions", "subject_code", b"subject_code", "transition_investment", b"transition_investment", "transition_plan", b"transition_plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowance_holding", b"allowance_holding", "allowance_transaction", b"allowance_transaction", "capacity", b"capacity", "ccer_transaction", b"ccer_transaction", "code_change", b"code_change", "compiled_time", b"compiled_time", "content", b"content", "court_listing", b"court_listing", "electricity_generation", b"electricity_generation", "electricity_sale", b"electricity_sale", "electricity_use", b"electricity_use", "emissions_inventory", b"emissions_inventory", "energy_over_consumption_notice", b"energy_over_consumption_notice", "environmental_credit_class", b"environmental_credit_class", "ets_verified_emissions", b"ets_verified_emissions", "facility_number", b"facility_number", "financial_ratios", b"financial_ratios", "freight_transport", b"freight_transport", "fuel_purchase", b"fuel_purchase", "fuel_stock", b"fuel_stock", "fuel_use", b"fuel_use", "green_power_certificate", b"green_power_certificate", "green_technology_supply", b"green_technology_supply", "heat_sale", b"heat_sale", "heat_use", b"heat_use", "invoiced_energy", b"invoiced_energy", "loan_drawing", b"loan_drawing", "material_use", b"material_use", "milestone_evidence", b"milestone_evidence", "mine_methane", b"mine_methane", "operating_hours", b"operating_hours", "output", b"output", "penalty", b"penalty", "penalty_repair", b"penalty_repair", "period", b"period", "permit", b"permit", "purchased_goods", b"purchased_goods", "quality_control_plan", b"quality_control_plan", "recheck_answer", b"recheck_answer", "record_number", b"record_number", "record_revision", b"record_revision", "registry_entry", b"registry_entry", "reported_emissions", b"reported_emissions", "research_and_development", b"research_and_development", "sector_opinion", b"sector_opinion", "sink_trade", b"sink_trade", "stack_monitor_summary", b"stack_monitor_summary", "structural_change", b"structural_change", "subject_code", b"subject_code", "tax_return", b"tax_return", "transition_investment", b"transition_investment", "transition_plan", b"transition_plan", "ultra_low_emission_status", b"ultra_low_emission_status", "use_of_proceeds", b"use_of_proceeds", "verifier_statement", b"verifier_statement", "withdrawal", b"withdrawal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["electricity_use", "fuel_use", "output", "reported_emissions", "registry_entry", "transition_plan", "transition_investment"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["withdrawal", "electricity_use", "fuel_use", "fuel_purchase", "fuel_stock", "electricity_sale", "electricity_generation", "green_power_certificate", "heat_use", "heat_sale", "output", "capacity", "operating_hours", "material_use", "purchased_goods", "freight_transport", "reported_emissions", "stack_monitor_summary", "emissions_inventory", "ets_verified_emissions", "mine_methane", "permit", "penalty", "penalty_repair", "energy_over_consumption_notice", "environmental_credit_class", "ultra_low_emission_status", "quality_control_plan", "invoiced_energy", "tax_return", "financial_ratios", "allowance_transaction", "allowance_holding", "ccer_transaction", "sink_trade", "registry_entry", "code_change", "structural_change", "court_listing", "transition_plan", "transition_investment", "milestone_evidence", "green_technology_supply", "research_and_development", "verifier_statement", "sector_opinion", "recheck_answer", "loan_drawing", "use_of_proceeds"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___Submission: _TypeAlias = Submission  # noqa: Y015
 
 @_typing.final
-class ElectricityUse(_message.Message):
-    """Electricity bought from the grid within the period."""
+class Withdrawal(_message.Message):
+    """Withdrawal of the record that has this record_number: the revision before this one no longer counts, and nothing takes its place until
+    a later revision does.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PURCHASED_MWH_FIELD_NUMBER: _builtins.int
-    BASIS_FIELD_NUMBER: _builtins.int
-    purchased_mwh: _builtins.str
-    """Purchased electricity, MWh."""
-    basis: Global___Basis.ValueType
-    """How the figure is known."""
+    RECORD_KIND_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    record_kind: _builtins.str
+    """Kind of the record withdrawn, e.g. FUEL_USE; with the record_number it names the record."""
+    reason: _builtins.str
+    """Why, in words."""
     def __init__(
         self,
         *,
-        purchased_mwh: _builtins.str = ...,
-        basis: Global___Basis.ValueType = ...,
+        record_kind: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "purchased_mwh", b"purchased_mwh"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "record_kind", b"record_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ElectricityUse: _TypeAlias = ElectricityUse  # noqa: Y015
-
-@_typing.final
-class FuelUse(_message.Message):
-    """Fuel burnt within the period."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FUEL_CODE_FIELD_NUMBER: _builtins.int
-    MASS_T_FIELD_NUMBER: _builtins.int
-    VOLUME_TEN_THOUSAND_NM3_FIELD_NUMBER: _builtins.int
-    NCV_GJ_PER_UNIT_FIELD_NUMBER: _builtins.int
-    CARBON_CONTENT_TC_PER_GJ_FIELD_NUMBER: _builtins.int
-    BASIS_FIELD_NUMBER: _builtins.int
-    fuel_code: _builtins.str
-    """Fuel by its code in the accounting method, e.g. coal, natural_gas, diesel."""
-    mass_t: _builtins.str
-    """Solid and liquid fuels, tonnes."""
-    volume_ten_thousand_nm3: _builtins.str
-    """Gaseous fuels, 10^4 normal cubic metres."""
-    ncv_gj_per_unit: _builtins.str
-    """Measured net calorific value, GJ per unit of quantity; empty where the method's default applies."""
-    carbon_content_tc_per_gj: _builtins.str
-    """Measured carbon content, tC/GJ; empty where the method's default applies."""
-    basis: Global___Basis.ValueType
-    """How the quantity is known."""
-    def __init__(
-        self,
-        *,
-        fuel_code: _builtins.str = ...,
-        mass_t: _builtins.str = ...,
-        volume_ten_thousand_nm3: _builtins.str = ...,
-        ncv_gj_per_unit: _builtins.str = ...,
-        carbon_content_tc_per_gj: _builtins.str = ...,
-        basis: Global___Basis.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["mass_t", b"mass_t", "quantity", b"quantity", "volume_ten_thousand_nm3", b"volume_ten_thousand_nm3"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "carbon_content_tc_per_gj", b"carbon_content_tc_per_gj", "fuel_code", b"fuel_code", "mass_t", b"mass_t", "ncv_gj_per_unit", b"ncv_gj_per_unit", "quantity", b"quantity", "volume_ten_thousand_nm3", b"volume_ten_thousand_nm3"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_quantity: _TypeAlias = _typing.Literal["mass_t", "volume_ten_thousand_nm3"]  # noqa: Y015
-    _WhichOneofArgType_quantity: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_quantity) -> _WhichOneofReturnType_quantity | None: ...
-
-Global___FuelUse: _TypeAlias = FuelUse  # noqa: Y015
-
-@_typing.final
-class Output(_message.Message):
-    """Product made within the period."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PRODUCT_CODE_FIELD_NUMBER: _builtins.int
-    MASS_T_FIELD_NUMBER: _builtins.int
-    ELECTRICITY_MWH_FIELD_NUMBER: _builtins.int
-    PROCESS_ROUTE_FIELD_NUMBER: _builtins.int
-    BASIS_FIELD_NUMBER: _builtins.int
-    product_code: _builtins.str
-    """Product, e.g. electricity, crude_steel, coke."""
-    mass_t: _builtins.str
-    """Tonnes."""
-    electricity_mwh: _builtins.str
-    """Electricity generated, MWh."""
-    process_route: _builtins.str
-    """Process route or energy source, e.g. bf_bof, eaf, coal, wind; part of the peer group."""
-    basis: Global___Basis.ValueType
-    """How the quantity is known."""
-    def __init__(
-        self,
-        *,
-        product_code: _builtins.str = ...,
-        mass_t: _builtins.str = ...,
-        electricity_mwh: _builtins.str = ...,
-        process_route: _builtins.str = ...,
-        basis: Global___Basis.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["electricity_mwh", b"electricity_mwh", "mass_t", b"mass_t", "quantity", b"quantity"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "electricity_mwh", b"electricity_mwh", "mass_t", b"mass_t", "process_route", b"process_route", "product_code", b"product_code", "quantity", b"quantity"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_quantity: _TypeAlias = _typing.Literal["mass_t", "electricity_mwh"]  # noqa: Y015
-    _WhichOneofArgType_quantity: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_quantity) -> _WhichOneofReturnType_quantity | None: ...
-
-Global___Output: _TypeAlias = Output  # noqa: Y015
-
-@_typing.final
-class ReportedEmissions(_message.Message):
-    """Emissions of the period as the provider reports them; the account takes them over by the method "emissions as reported"."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SCOPE1_TCO2E_FIELD_NUMBER: _builtins.int
-    SCOPE2_TCO2E_FIELD_NUMBER: _builtins.int
-    ENERGY_CARRIER_FIELD_NUMBER: _builtins.int
-    STANDARD_FIELD_NUMBER: _builtins.int
-    BASIS_FIELD_NUMBER: _builtins.int
-    scope1_tco2e: _builtins.str
-    """Direct emissions, tCO2e."""
-    scope2_tco2e: _builtins.str
-    """Indirect emissions of purchased energy, tCO2e."""
-    energy_carrier: _builtins.str
-    """Energy carrier the emissions come from, e.g. coal, gas; empty where not split."""
-    standard: _builtins.str
-    """Standard or scheme under which they were reported."""
-    basis: Global___Basis.ValueType
-    """How the figures are known."""
-    def __init__(
-        self,
-        *,
-        scope1_tco2e: _builtins.str = ...,
-        scope2_tco2e: _builtins.str = ...,
-        energy_carrier: _builtins.str = ...,
-        standard: _builtins.str = ...,
-        basis: Global___Basis.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "energy_carrier", b"energy_carrier", "scope1_tco2e", b"scope1_tco2e", "scope2_tco2e", b"scope2_tco2e", "standard", b"standard"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ReportedEmissions: _TypeAlias = ReportedEmissions  # noqa: Y015
-
-@_typing.final
-class RegistryEntry(_message.Message):
-    """Entry of the subject in the directory of enterprises (名录库)."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    INDUSTRY_CODE_FIELD_NUMBER: _builtins.int
-    CITY_CODE_FIELD_NUMBER: _builtins.int
-    SIZE_FIELD_NUMBER: _builtins.int
-    FACILITIES_FIELD_NUMBER: _builtins.int
-    effective_date: _builtins.str
-    """First day the entry is valid, ISO 8601 calendar date."""
-    name: _builtins.str
-    """Registered name."""
-    industry_code: _builtins.str
-    """Industry class, GB/T 4754-2017, e.g. 4411 thermal power generation."""
-    city_code: _builtins.str
-    """City, GB/T 2260 administrative division code, e.g. 140400 Changzhi."""
-    size: Global___EnterpriseSize.ValueType
-    """Size class."""
-    @_builtins.property
-    def facilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacilityOwnership]:
-        """Facilities the subject owns, with dates: one plant never counts in two accounts."""
-
-    def __init__(
-        self,
-        *,
-        effective_date: _builtins.str = ...,
-        name: _builtins.str = ...,
-        industry_code: _builtins.str = ...,
-        city_code: _builtins.str = ...,
-        size: Global___EnterpriseSize.ValueType = ...,
-        facilities: _abc.Iterable[Global___FacilityOwnership] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["city_code", b"city_code", "effective_date", b"effective_date", "facilities", b"facilities", "industry_code", b"industry_code", "name", b"name", "size", b"size"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RegistryEntry: _TypeAlias = RegistryEntry  # noqa: Y015
-
-@_typing.final
-class FacilityOwnership(_message.Message):
-    """A facility owned by the subject of a registry entry."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FACILITY_NUMBER_FIELD_NUMBER: _builtins.int
-    OWNED_FROM_DATE_FIELD_NUMBER: _builtins.int
-    OWNED_UNTIL_DATE_FIELD_NUMBER: _builtins.int
-    facility_number: _builtins.str
-    """Province-wide number of the facility."""
-    owned_from_date: _builtins.str
-    """First day of ownership, ISO 8601 calendar date."""
-    owned_until_date: _builtins.str
-    """First day after ownership ended; empty while it lasts."""
-    def __init__(
-        self,
-        *,
-        facility_number: _builtins.str = ...,
-        owned_from_date: _builtins.str = ...,
-        owned_until_date: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facility_number", b"facility_number", "owned_from_date", b"owned_from_date", "owned_until_date", b"owned_until_date"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___FacilityOwnership: _TypeAlias = FacilityOwnership  # noqa: Y015
-
-@_typing.final
-class TransitionPlan(_message.Message):
-    """Transition plan of the subject."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ADOPTED_DATE_FIELD_NUMBER: _builtins.int
-    BASE_YEAR_FIELD_NUMBER: _builtins.int
-    YEARLY_TARGETS_FIELD_NUMBER: _builtins.int
-    MILESTONES_FIELD_NUMBER: _builtins.int
-    adopted_date: _builtins.str
-    """Day the plan was adopted, ISO 8601 calendar date."""
-    base_year: _builtins.int
-    """Calendar year that targets are measured against."""
-    @_builtins.property
-    def yearly_targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___YearlyTarget]:
-        """Targets by year."""
-
-    @_builtins.property
-    def milestones(self) -> _containers.RepeatedCompositeFieldContainer[Global___Milestone]:
-        """Measures with dates."""
-
-    def __init__(
-        self,
-        *,
-        adopted_date: _builtins.str = ...,
-        base_year: _builtins.int = ...,
-        yearly_targets: _abc.Iterable[Global___YearlyTarget] | None = ...,
-        milestones: _abc.Iterable[Global___Milestone] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopted_date", b"adopted_date", "base_year", b"base_year", "milestones", b"milestones", "yearly_targets", b"yearly_targets"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TransitionPlan: _TypeAlias = TransitionPlan  # noqa: Y015
-
-@_typing.final
-class YearlyTarget(_message.Message):
-    """Target of a transition plan for one year."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    YEAR_FIELD_NUMBER: _builtins.int
-    INTENSITY_REDUCTION_PERCENT_FIELD_NUMBER: _builtins.int
-    year: _builtins.int
-    """Calendar year."""
-    intensity_reduction_percent: _builtins.str
-    """Fall of emissions intensity since the base year, percent (8.5 means 8.5 % lower)."""
-    def __init__(
-        self,
-        *,
-        year: _builtins.int = ...,
-        intensity_reduction_percent: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["intensity_reduction_percent", b"intensity_reduction_percent", "year", b"year"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___YearlyTarget: _TypeAlias = YearlyTarget  # noqa: Y015
-
-@_typing.final
-class Milestone(_message.Message):
-    """Milestone of a transition plan."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    MILESTONE_NUMBER_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
-    DUE_DATE_FIELD_NUMBER: _builtins.int
-    COMPLETED_DATE_FIELD_NUMBER: _builtins.int
-    milestone_number: _builtins.str
-    """Number of the milestone within the plan."""
-    description: _builtins.str
-    """What is to be done."""
-    due_date: _builtins.str
-    """Day it is due, ISO 8601 calendar date."""
-    completed_date: _builtins.str
-    """Day it was completed; empty while it is open."""
-    def __init__(
-        self,
-        *,
-        milestone_number: _builtins.str = ...,
-        description: _builtins.str = ...,
-        due_date: _builtins.str = ...,
-        completed_date: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completed_date", b"completed_date", "description", b"description", "due_date", b"due_date", "milestone_number", b"milestone_number"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Milestone: _TypeAlias = Milestone  # noqa: Y015
-
-@_typing.final
-class TransitionInvestment(_message.Message):
-    """Investment in one reduction technology within the period."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TECHNOLOGY_CODE_FIELD_NUMBER: _builtins.int
-    AMOUNT_YUAN_FIELD_NUMBER: _builtins.int
-    TOTAL_CAPITAL_EXPENDITURE_YUAN_FIELD_NUMBER: _builtins.int
-    technology_code: _builtins.str
-    """Technology, by its code in the recognised-technology catalogue."""
-    amount_yuan: _builtins.str
-    """Money spent on it in the period, yuan."""
-    total_capital_expenditure_yuan: _builtins.str
-    """Total capital expenditure of the subject in the same period, yuan: the denominator of the investment share."""
-    def __init__(
-        self,
-        *,
-        technology_code: _builtins.str = ...,
-        amount_yuan: _builtins.str = ...,
-        total_capital_expenditure_yuan: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_yuan", b"amount_yuan", "technology_code", b"technology_code", "total_capital_expenditure_yuan", b"total_capital_expenditure_yuan"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___TransitionInvestment: _TypeAlias = TransitionInvestment  # noqa: Y015
+Global___Withdrawal: _TypeAlias = Withdrawal  # noqa: Y015

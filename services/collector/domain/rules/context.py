@@ -6,10 +6,12 @@ from datetime import datetime
 
 from services.collector.domain.account import AccountView
 from services.collector.domain.finding import Suspicion
+from services.collector.domain.kinds import Domain
 from services.collector.domain.provider import Provider
-from services.collector.domain.submission import Domain, Flaw, Received
+from services.collector.domain.submission import Flaw, Received
 
 CONTRACT = "carbonbureau.intake.v1.Submission"
+DEFECTS_SHOWN_MAX = 5
 NO_INNOCENT_EXPLANATION = "None that leaves the record usable: the sender's program writes it wrongly."
 
 
@@ -27,7 +29,20 @@ FormCheck = Callable[[Received, FormContext], str | None]
 AccountCheck = Callable[[AccountView], Iterable[Suspicion]]
 
 
-def defects(received: Received, flaw: Flaw, says: str) -> str | None:
-    """Say what is wrong with every field that has this flaw, or None."""
-    found = [f"{defect.field} {defect.shown!r} {says}" for defect in received.defects if defect.flaw is flaw]
-    return "; ".join(found[:5]) if found else None
+def defects(received: Received, *flaws: Flaw, only: str = "", but: tuple[str, ...] = ()) -> str | None:
+    """Say what is wrong with every field that has one of these flaws, or None.
+
+    `only` and `but` name fields by the last part of their path: of a list's items too.
+    """
+    if not received.defects:
+        return None
+    found = [
+        f"{defect.field} {defect.flaw.value}" if defect.flaw is Flaw.MISSING else f"{defect.field} {defect.shown!r} {defect.flaw.value}"
+        for defect in received.defects
+        if defect.flaw in flaws and _last(defect.field) not in but and only in ("", _last(defect.field))
+    ]
+    return "; ".join(found[:DEFECTS_SHOWN_MAX]) if found else None
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2]

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from services.collector.domain.account import AccountView
+from services.collector.domain.contents.registry import RegistryEntry
 from services.collector.domain.directory import Standing
 from services.collector.domain.finding import Severity, Suspicion
 from services.collector.domain.remark import Unposted
 from services.collector.domain.rules.rule import rule
-from services.collector.domain.submission import RegistryEntry, Submission
+from services.collector.domain.submission import Submission
 
 
 @rule(

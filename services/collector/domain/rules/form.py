@@ -1,37 +1,24 @@
 """The form rules but those about time: what a submission must be to be read. A record that breaks one is rejected, kept and answered.
 
 A rule returns what is wrong, in a sentence that names the field, or None. It sees the record and the directory, never the
-account: whether a figure is believable is plausibility's question, and plausibility never rejects.
+account: whether a figure is believable is plausibility's question, and plausibility never rejects. What the contract itself demands of
+fields is found by protovalidate (contract_check.py) and arrives here as defects; each sort of defect has its rule.
 """
 
 from services.collector.domain import subject_code
+from services.collector.domain.basis import Unit
+from services.collector.domain.contents.emissions import ReportedEmissions
+from services.collector.domain.contents.production import Output
 from services.collector.domain.finding import Severity
-from services.collector.domain.quantity import AMOUNT_MAX
+from services.collector.domain.kinds import DOMAIN_OF_KIND, Withdrawal
 from services.collector.domain.rules.context import CONTRACT, NO_INNOCENT_EXPLANATION, FormContext, defects
 from services.collector.domain.rules.rule import rule
-from services.collector.domain.submission import (
-    DOMAIN_OF_KIND,
-    Flaw,
-    FuelUse,
-    Output,
-    Received,
-    RegistryEntry,
-    ReportedEmissions,
-    TransitionInvestment,
-    TransitionPlan,
-    Unit,
-    shown,
-)
+from services.collector.domain.submission import Flaw, Received, shown
 
-RECORD_NUMBER_CHARACTERS_MAX = 64
-FACILITY_NUMBER_CHARACTERS_MAX = 64
-TEXT_CHARACTERS_MAX = 1_000
-# Codes are keys of postings and topics of findings, they stand on every line of a statement; the longest in use has some 30 characters.
-CODE_CHARACTERS_MAX = 64
-CODE_FIELDS = frozenset({"fuel_code", "product_code", "technology_code", "energy_carrier", "process_route", "milestone_number", "standard"})
-# A hundred corrections of one record are a fault of the sender; each revision is looked up by its number.
-RECORD_REVISION_MAX = 100
-LIST_ITEMS_MAX = 500
+_RECORD_NUMBER = "record_number"
+_RECORD_REVISION = "record_revision"
+_FACILITY_NUMBER = "facility_number"
+_UNIT_OF_PRODUCT = {"electricity": Unit.MWH, "heat": Unit.GJ}
 
 # ---- The subject ----
 
@@ -45,9 +32,9 @@ LIST_ITEMS_MAX = 500
     what_to_do="Send the 18-character unified social credit code in capital letters.",
 )
 def code_malformed(received: Received, context: FormContext) -> str | None:
-    if subject_code.is_well_formed(received.subject_code):
-        return None
-    return f"subject_code {shown(received.subject_code)!r} is not 18 characters of the alphabet of GB 32100-2015 with digits for the region"
+    if not received.subject_code:
+        return "subject_code is missing"
+    return defects(received, Flaw.NOT_A_CODE)
 
 
 @rule(
@@ -59,10 +46,10 @@ def code_malformed(received: Received, context: FormContext) -> str | None:
     what_to_do="Compare the code with the business licence and send the record again.",
 )
 def code_check_character(received: Received, context: FormContext) -> str | None:
-    code = received.subject_code
-    if not subject_code.is_well_formed(code) or subject_code.has_valid_check_character(code):
-        return None
-    return f"subject_code {code!r} ends in {code[-1]!r}, its other characters ask for {subject_code.check_character(code[:-1])!r}"
+    for field, code in (("subject_code", received.subject_code), *received.codes):
+        if subject_code.is_well_formed(code) and not subject_code.has_valid_check_character(code):
+            return f"{field} {code!r} ends in {code[-1]!r}, its other characters ask for {subject_code.check_character(code[:-1])!r}"
+    return None
 
 
 @rule(
@@ -154,7 +141,7 @@ def basis_not_entitled(received: Received, context: FormContext) -> str | None:
     what_to_do="Set exactly one of the contents of the contract.",
 )
 def no_content(received: Received, context: FormContext) -> str | None:
-    return "no content of a known kind is set" if received.content is None else None
+    return Flaw.NO_CONTENT.value if any(defect.flaw is Flaw.NO_CONTENT for defect in received.defects) else None
 
 
 @rule(
@@ -163,15 +150,10 @@ def no_content(received: Received, context: FormContext) -> str | None:
     rationale="The record number is how provider and bureau speak of a record, in receipts and in corrections.",
     source=CONTRACT,
     innocent_explanation=NO_INNOCENT_EXPLANATION,
-    what_to_do=f"Give each record a number of 1 to {RECORD_NUMBER_CHARACTERS_MAX} printable characters, unique for its kind.",
+    what_to_do="Give each record a number of 1 to 64 printable characters, unique for its kind, without blanks at either end.",
 )
 def record_number(received: Received, context: FormContext) -> str | None:
-    number = received.record_number
-    if not number or number.isspace():
-        return "record_number is missing"
-    if len(number) > RECORD_NUMBER_CHARACTERS_MAX:
-        return f"record_number has {len(number)} characters, at most {RECORD_NUMBER_CHARACTERS_MAX} are allowed"
-    return None if number.isprintable() else f"record_number {shown(number)!r} has characters that cannot be printed"
+    return defects(received, Flaw.MISSING, Flaw.NOT_A_NUMBER, only=_RECORD_NUMBER)
 
 
 @rule(
@@ -180,12 +162,36 @@ def record_number(received: Received, context: FormContext) -> str | None:
     rationale="Revisions replace each other in the order of their numbers; without a number there is no order.",
     source=CONTRACT,
     innocent_explanation="The sender counts revisions from 0.",
-    what_to_do=f"Number the original 1 and its corrections 2, 3, … up to {RECORD_REVISION_MAX}.",
+    what_to_do="Number the original 1 and its corrections 2, 3, … up to 100.",
 )
 def record_revision(received: Received, context: FormContext) -> str | None:
-    if 1 <= received.record_revision <= RECORD_REVISION_MAX:
+    return defects(received, Flaw.OUT_OF_RANGE, only=_RECORD_REVISION)
+
+
+@rule(
+    rule_id="FORM_WITHDRAWAL_KIND",
+    severity=Severity.SEVERE,
+    rationale="A withdrawal names the record that it takes back by kind and number.",
+    source=CONTRACT,
+    innocent_explanation="The kind was written as in the JSON mapping (fuelUse) in place of its name (FUEL_USE).",
+    what_to_do="Name the kind of the record withdrawn, in capitals with underscores.",
+)
+def withdrawal_kind(received: Received, context: FormContext) -> str | None:
+    return defects(received, Flaw.UNKNOWN_KIND)
+
+
+@rule(
+    rule_id="FORM_WITHDRAWAL_OF_NOTHING",
+    severity=Severity.SEVERE,
+    rationale="A withdrawal replaces a revision; as revision 1 it would have nothing to take back.",
+    source=CONTRACT,
+    innocent_explanation="The withdrawal was numbered as a record of its own.",
+    what_to_do="Give the withdrawal the record_number of the record and the revision after its newest one.",
+)
+def withdrawal_of_nothing(received: Received, context: FormContext) -> str | None:
+    if not isinstance(received.content, Withdrawal) or received.record_revision != 1:
         return None
-    return f"record_revision is {received.record_revision}, not 1 to {RECORD_REVISION_MAX}"
+    return "the withdrawal is revision 1: there is no revision before it to take back"
 
 
 @rule(
@@ -194,18 +200,10 @@ def record_revision(received: Received, context: FormContext) -> str | None:
     rationale="The facility number decides on whose account a plant counts; it must be the same text everywhere.",
     source=CONTRACT,
     innocent_explanation="The name of the facility was sent in place of its number.",
-    what_to_do=f"Send the province-wide number, at most {FACILITY_NUMBER_CHARACTERS_MAX} printable characters, or leave it empty.",
+    what_to_do="Send the province-wide number, at most 64 printable characters; outside of lists empty means the only facility.",
 )
 def facility_number(received: Received, context: FormContext) -> str | None:
-    numbers = [received.facility_number]
-    if isinstance(received.content, RegistryEntry):
-        numbers += [facility.facility_number for facility in received.content.facilities]
-        if any(not facility.facility_number for facility in received.content.facilities):
-            return "a facility of the entry has no facility_number"
-    for number in numbers:
-        if len(number) > FACILITY_NUMBER_CHARACTERS_MAX or not number.isprintable() or number != number.strip():
-            return f"facility_number {shown(number)!r} is too long, padded, or cannot be printed"
-    return None
+    return defects(received, Flaw.MISSING, Flaw.NOT_A_NUMBER, only=_FACILITY_NUMBER)
 
 
 @rule(
@@ -214,16 +212,10 @@ def facility_number(received: Received, context: FormContext) -> str | None:
     rationale="Texts are stored, compared and shown; control characters and texts without end serve none of these.",
     source=CONTRACT,
     innocent_explanation="A line break or a tab was copied along with a name.",
-    what_to_do=f"Send texts of at most {TEXT_CHARACTERS_MAX} printable characters, codes of at most {CODE_CHARACTERS_MAX}.",
+    what_to_do="Send texts of at most 1,000 printable characters, codes and numbers of at most 64.",
 )
 def text(received: Received, context: FormContext) -> str | None:
-    for field, value in received.texts:
-        limit = CODE_CHARACTERS_MAX if field in CODE_FIELDS else TEXT_CHARACTERS_MAX
-        if len(value) > limit:
-            return f"{field} has {len(value)} characters, at most {limit} are allowed"
-        if not value.isprintable():
-            return f"{field} has characters that cannot be printed"
-    return None
+    return defects(received, Flaw.NOT_A_TEXT, Flaw.NOT_A_NUMBER, but=(_RECORD_NUMBER, _FACILITY_NUMBER))
 
 
 @rule(
@@ -232,29 +224,34 @@ def text(received: Received, context: FormContext) -> str | None:
     rationale="Every list has a limit, so that one record cannot hold up the others.",
     source="this bureau",
     innocent_explanation="The entry of a whole group was sent as that of one subject.",
-    what_to_do=f"Send at most {LIST_ITEMS_MAX} facilities, targets or milestones in one record.",
+    what_to_do="Send at most as many items as the contract allows: 500 facilities, targets or milestones, 800 hours.",
 )
 def list_too_long(received: Received, context: FormContext) -> str | None:
-    match received.content:
-        case RegistryEntry(facilities=facilities):
-            longest = len(facilities)
-        case TransitionPlan(yearly_targets=targets, milestones=milestones):
-            longest = max(len(targets), len(milestones))
-        case _:
-            return None
-    return f"a list of {longest} items, at most {LIST_ITEMS_MAX} are allowed" if longest > LIST_ITEMS_MAX else None
+    return defects(received, Flaw.LIST_TOO_LONG)
 
 
 @rule(
-    rule_id="FORM_COMPILED_TIME",
+    rule_id="FORM_FIELD_MISSING",
     severity=Severity.SEVERE,
-    rationale="A time that no calendar knows shows that the record was not written by a working program.",
-    source="google.protobuf.Timestamp",
-    innocent_explanation=NO_INNOCENT_EXPLANATION,
-    what_to_do="Send the time at which the record was compiled, or leave it unset.",
+    rationale="What a record is about, and how much of it, is stated and never guessed.",
+    source=CONTRACT,
+    innocent_explanation="The sender's form leaves a field empty that this bureau needs.",
+    what_to_do="Fill in the field; an amount of nothing is 0.",
 )
-def compiled_time(received: Received, context: FormContext) -> str | None:
-    return defects(received, Flaw.NOT_AN_INSTANT, "is not a time between the years 1 and 9999")
+def field_missing(received: Received, context: FormContext) -> str | None:
+    return defects(received, Flaw.MISSING, but=("subject_code", _RECORD_NUMBER, _FACILITY_NUMBER))
+
+
+@rule(
+    rule_id="FORM_OUT_OF_RANGE",
+    severity=Severity.SEVERE,
+    rationale="A year before any scheme, or the 25th hour of a day, is a field gone wrong.",
+    source=CONTRACT,
+    innocent_explanation="A year was written with two digits; hours were counted from 1.",
+    what_to_do="Send years from 1990 to 2100, hours from 0 to 23, and counts within the contract's limits.",
+)
+def out_of_range(received: Received, context: FormContext) -> str | None:
+    return defects(received, Flaw.OUT_OF_RANGE, but=(_RECORD_REVISION,))
 
 
 # ---- Amounts ----
@@ -266,10 +263,10 @@ def compiled_time(received: Received, context: FormContext) -> str | None:
     rationale="Decimal strings say the same to every reader; exponents, signs of zero and separators do not.",
     source="this bureau, numbers and time (README, decisions)",
     innocent_explanation="The amount was written by a program that knows only floating point (1e308) or thousands separators (1,000).",
-    what_to_do="Write the amount as digits with at most 15 before and 9 after a point, e.g. 1234.5.",
+    what_to_do="Write the amount as digits with at most 9 after a point, e.g. 1234.5.",
 )
 def amount_malformed(received: Received, context: FormContext) -> str | None:
-    return defects(received, Flaw.NOT_AN_AMOUNT, "is not a decimal string of at most 15 digits before and 9 after the point")
+    return defects(received, Flaw.NOT_AN_AMOUNT)
 
 
 @rule(
@@ -281,10 +278,7 @@ def amount_malformed(received: Received, context: FormContext) -> str | None:
     what_to_do="Send a correction of the record concerned that states the right amount.",
 )
 def amount_negative(received: Received, context: FormContext) -> str | None:
-    for field, value in received.amounts:
-        if value < 0:
-            return f"{field} is negative"
-    return None
+    return defects(received, Flaw.NEGATIVE)
 
 
 @rule(
@@ -296,10 +290,7 @@ def amount_negative(received: Received, context: FormContext) -> str | None:
     what_to_do="Check the unit against the field's name and send the record again.",
 )
 def amount_too_large(received: Received, context: FormContext) -> str | None:
-    for field, value in received.amounts:
-        if value > AMOUNT_MAX:
-            return f"{field} is above 10^12"
-    return None
+    return defects(received, Flaw.TOO_LARGE)
 
 
 @rule(
@@ -312,51 +303,26 @@ def amount_too_large(received: Received, context: FormContext) -> str | None:
 )
 def quantity_missing(received: Received, context: FormContext) -> str | None:
     match received.content:
-        case FuelUse(unit=None):
-            return "fuel_use has neither mass_t nor volume_ten_thousand_nm3"
-        case Output(unit=None):
-            return "output has neither mass_t nor electricity_mwh"
         case ReportedEmissions(scope1_tco2e=None, scope2_tco2e=None):
             return "reported_emissions has neither scope1_tco2e nor scope2_tco2e"
         case _:
-            return None
-
-
-@rule(
-    rule_id="FORM_CODE_FIELD_MISSING",
-    severity=Severity.SEVERE,
-    rationale="Which fuel, product, technology or industry is meant decides how the record counts; it is never guessed.",
-    source=CONTRACT,
-    innocent_explanation=NO_INNOCENT_EXPLANATION,
-    what_to_do="Fill in fuel_code, product_code, technology_code or industry_code.",
-)
-def code_field_missing(received: Received, context: FormContext) -> str | None:
-    match received.content:
-        case FuelUse(fuel_code=""):
-            return "fuel_code is missing"
-        case Output(product_code=""):
-            return "product_code is missing"
-        case TransitionInvestment(technology_code=""):
-            return "technology_code is missing"
-        case RegistryEntry(industry_code=""):
-            return "industry_code is missing"
-        case _:
-            return None
+            return defects(received, Flaw.NO_QUANTITY)
 
 
 @rule(
     rule_id="FORM_UNIT_OF_PRODUCT",
     severity=Severity.SEVERE,
-    rationale="Electricity has no mass: the two quantities of the contract are not interchangeable.",
+    rationale="Electricity has no mass and heat no volume: the quantities of the contract are not interchangeable.",
     source=CONTRACT,
     innocent_explanation="The wrong member of the quantity was filled in.",
-    what_to_do="State electricity in electricity_mwh and every other product in mass_t.",
+    what_to_do="State electricity in electricity_mwh, heat in heat_gj, gases in volume_ten_thousand_nm3 and every other product in mass_t.",
 )
 def unit_of_product(received: Received, context: FormContext) -> str | None:
     content = received.content
-    if not isinstance(content, Output) or content.unit is None:
+    if not isinstance(content, Output):
         return None
-    if (content.product_code == "electricity") == (content.unit is Unit.MWH):
+    expected = _UNIT_OF_PRODUCT.get(content.product_code)
+    if content.unit is expected or (expected is None and content.unit in (Unit.TONNE, Unit.TEN_THOUSAND_NM3)):
         return None
     return f"output of {shown(content.product_code)!r} is stated in {content.unit}"
 
@@ -370,4 +336,4 @@ def unit_of_product(received: Received, context: FormContext) -> str | None:
     what_to_do="Use the values of the contract in force.",
 )
 def enumeration(received: Received, context: FormContext) -> str | None:
-    return defects(received, Flaw.UNKNOWN_BASIS, "is no basis") or defects(received, Flaw.UNKNOWN_SIZE, "is no size class")
+    return defects(received, Flaw.UNKNOWN_ENUMERATION)

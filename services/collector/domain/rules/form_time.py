@@ -1,16 +1,34 @@
 """The form rules about periods and dates."""
 
+from collections.abc import Iterator
+from dataclasses import fields
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
+from services.collector.domain.contents.energy import GreenPowerCertificate
+from services.collector.domain.contents.environment import Permit
+from services.collector.domain.contents.registry import CourtListing, RegistryEntry
+from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.finding import Severity
+from services.collector.domain.kinds import KIND_OF_CONTENT, KINDS_WITHOUT_PERIOD, Content, Withdrawal
 from services.collector.domain.rules.context import CONTRACT, NO_INNOCENT_EXPLANATION, FormContext, defects
 from services.collector.domain.rules.rule import rule
-from services.collector.domain.submission import KINDS_WITHOUT_PERIOD, Flaw, Received, RegistryEntry, TransitionPlan, shown
+from services.collector.domain.submission import Flaw, Received, shown
 
-PERIOD_DAYS_FUTURE_MAX = 1
+# Clocks of providers and of this bureau differ, and so do the days of their zones.
+DAYS_FUTURE_MAX = 1
 YEAR_MIN = 1990
-YEAR_MAX = 2100
+# Days on which something happened; the contract has others (adopted, due, valid from) that may lie ahead.
+_PAST_DAYS = frozenset(
+    {
+        *("decided_date", "repaired_date", "executed_date", "as_of_date", "listed_date", "removed_date", "published_date"),
+        *("filed_date", "issued_date", "drawn_date", "completed_date"),
+    }
+)
+_PAST_DAYS_OF_CONTENT: dict[type[Content], tuple[str, ...]] = {
+    content: names for content in KIND_OF_CONTENT if (names := tuple(one.name for one in fields(content) if one.name in _PAST_DAYS))
+}
+_STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @rule(
@@ -19,10 +37,12 @@ YEAR_MAX = 2100
     rationale="A figure without its period cannot be compared or added.",
     source=CONTRACT,
     innocent_explanation=NO_INNOCENT_EXPLANATION,
-    what_to_do="Set period for every kind but registry entries and transition plans.",
+    what_to_do="Set period for every kind but those that carry a date or a year of their own.",
 )
 def period_missing(received: Received, context: FormContext) -> str | None:
     if received.kind is None or received.kind in KINDS_WITHOUT_PERIOD or received.period_stated:
+        return None
+    if isinstance(received.content, Withdrawal):
         return None
     return "period is missing"
 
@@ -36,7 +56,7 @@ def period_missing(received: Received, context: FormContext) -> str | None:
     what_to_do="Send the first day after the period as end_date: January 2024 is 2024-01-01 to 2024-02-01.",
 )
 def period_not_half_open(received: Received, context: FormContext) -> str | None:
-    return defects(received, Flaw.ENDS_BEFORE_START, "does not end after its start")
+    return defects(received, Flaw.ENDS_BEFORE_START)
 
 
 @rule(
@@ -67,7 +87,7 @@ def period_in_the_future(received: Received, context: FormContext) -> str | None
     if period is None:
         return None
     today = context.received_at.astimezone(ZoneInfo(period.zone)).date()
-    if period.end <= today + timedelta(days=PERIOD_DAYS_FUTURE_MAX):
+    if period.end <= today + timedelta(days=DAYS_FUTURE_MAX):
         return None
     return f"period ends on {period.end}, it was {today} there when the record arrived"
 
@@ -95,7 +115,7 @@ def period_too_early(received: Received, context: FormContext) -> str | None:
     what_to_do="Send the zone's IANA name, e.g. Asia/Shanghai.",
 )
 def zone_unknown(received: Received, context: FormContext) -> str | None:
-    return defects(received, Flaw.UNKNOWN_ZONE, "is no IANA time zone")
+    return defects(received, Flaw.UNKNOWN_ZONE)
 
 
 @rule(
@@ -107,28 +127,90 @@ def zone_unknown(received: Received, context: FormContext) -> str | None:
     what_to_do="Write dates as 2024-01-31.",
 )
 def date_malformed(received: Received, context: FormContext) -> str | None:
-    return defects(received, Flaw.NOT_A_DATE, "is not a calendar date like 2024-01-31")
+    return defects(received, Flaw.NOT_A_DATE)
 
 
 @rule(
     rule_id="FORM_DATES_OUT_OF_ORDER",
     severity=Severity.SEVERE,
-    rationale="Ownership that ends before it begins, and plans for years outside any plan, cannot be applied.",
+    rationale="What ends before it begins cannot be applied to any day.",
     source=CONTRACT,
     innocent_explanation="The two dates were swapped.",
-    what_to_do=f"Send owned_until_date after owned_from_date, and years from {YEAR_MIN} to {YEAR_MAX}.",
+    what_to_do="Send the end after the beginning: the first day on which it no longer holds.",
 )
 def dates_out_of_order(received: Received, context: FormContext) -> str | None:
     match received.content:
         case RegistryEntry(facilities=facilities):
             for facility in facilities:
-                if facility.owned_until is not None and facility.owned_until <= facility.owned_from:
+                if facility.owned_until_date is not None and facility.owned_until_date <= facility.owned_from_date:
                     return f"ownership of facility {shown(facility.facility_number)!r} ends before it begins"
-        case TransitionPlan(base_year=base_year, yearly_targets=targets):
-            for year in (base_year, *(target.year for target in targets)):
-                if not YEAR_MIN <= year <= YEAR_MAX:
-                    return f"year {year} is not between {YEAR_MIN} and {YEAR_MAX}"
+        case Permit(valid_from_date=start, valid_until_date=date() as end) if end <= start:
+            return "valid_until_date is not after valid_from_date"
+        case CourtListing(listed_date=start, removed_date=date() as end) if end < start:
+            return "removed_date is before listed_date"
     return None
+
+
+@rule(
+    rule_id="FORM_DAY_IN_THE_FUTURE",
+    severity=Severity.SEVERE,
+    rationale="What was decided, executed or completed has a day that has been.",
+    source="征信业管理条例 Art. 23: information is to be accurate",
+    innocent_explanation="The day on which a decision takes effect was sent in place of the day on which it was made.",
+    what_to_do="Send the record when it has happened, with its day.",
+)
+def day_in_the_future(received: Received, context: FormContext) -> str | None:
+    newest = context.received_at.astimezone(_STATUTORY_ZONE).date() + timedelta(days=DAYS_FUTURE_MAX)
+    late = [f"{name} {day}" for name, day in _past_days(received.content) if day > newest]
+    return f"{', '.join(late[:5])} lies ahead of the day on which the record arrived" if late else None
+
+
+def _past_days(content: Content | None) -> Iterator[tuple[str, date]]:
+    if content is None:
+        return
+    for name in _PAST_DAYS_OF_CONTENT.get(type(content), ()):
+        if (day := getattr(content, name)) is not None:
+            yield name, day
+    if isinstance(content, TransitionPlan):
+        for milestone in content.milestones:
+            if milestone.completed_date is not None:
+                yield f"completed_date of milestone {shown(milestone.milestone_number)}", milestone.completed_date
+
+
+@rule(
+    rule_id="FORM_COMPILED_TIME",
+    severity=Severity.SEVERE,
+    rationale="A time that no calendar knows, or that lies ahead, shows that the record was not written by a working program.",
+    source="google.protobuf.Timestamp",
+    innocent_explanation="The sender's clock is wrong.",
+    what_to_do="Send the time at which the record was compiled, or leave it unset.",
+)
+def compiled_time(received: Received, context: FormContext) -> str | None:
+    if received.compiled_at is not None and received.compiled_at > context.received_at + timedelta(days=DAYS_FUTURE_MAX):
+        return f"compiled_time {received.compiled_at:%Y-%m-%dT%H:%M:%SZ} lies ahead of the time at which the record arrived"
+    return defects(received, Flaw.NOT_AN_INSTANT)
+
+
+@rule(
+    rule_id="FORM_CERTIFICATE_MONTH",
+    severity=Severity.SEVERE,
+    rationale="The month of generation says which consumption a green electricity certificate can stand for.",
+    source="绿色电力证书 rules: certificates carry the month of generation",
+    innocent_explanation="The month was written as 2024年1月 or 202401.",
+    what_to_do="Write the month as 2024-01.",
+)
+def certificate_month(received: Received, context: FormContext) -> str | None:
+    content = received.content
+    if not isinstance(content, GreenPowerCertificate) or _is_month(content.generation_year_month):
+        return None
+    return f"generation_year_month {shown(content.generation_year_month)!r} is not a month like 2024-01"
+
+
+def _is_month(text: str) -> bool:
+    try:
+        return date.fromisoformat(f"{text}-01").isoformat() == f"{text}-01"
+    except ValueError:
+        return False
 
 
 def _a_year_after(day: date) -> date:

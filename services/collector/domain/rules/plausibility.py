@@ -10,13 +10,13 @@ from decimal import Decimal
 from itertools import groupby
 
 from services.collector.domain.account import AccountView
+from services.collector.domain.contents.energy import FuelUse
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.finding import Severity, Suspicion
 from services.collector.domain.months import middles_before
 from services.collector.domain.quantity import Measure, ProviderFigure, relative_difference
 from services.collector.domain.rules.rule import rule
 from services.collector.domain.series import AllSeries
-from services.collector.domain.submission import FuelUse
 
 DIFFERENCE_MAX = Decimal("0.10")
 REPEATED_PERIODS_MIN = 3
