@@ -14,8 +14,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.collector import events, metrics, new_records, wire
-from services.collector.domain import merkle, provider
-from services.collector.domain.contents.registry import RegistryEntry
+from services.collector.domain import claims, merkle, provider, subject_code
+from services.collector.domain.contents.registry import RegistryEntry, StructuralChange
 from services.collector.domain.finding import RecordFinding
 from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
@@ -44,6 +44,8 @@ COALESCE_MS = 100
 BACKFILL_AGE = timedelta(days=7)
 # A record that breaks more rules than this was not written by a working program; all of them are kept, the first are told.
 FINDINGS_TOLD_MAX = 8
+# What the register says decides whose a facility is.
+_REGISTER_KINDS = frozenset({Kind.REGISTRY_ENTRY, Kind.STRUCTURAL_CHANGE})
 _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -97,7 +99,7 @@ class Intake:
     def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[tuple[_Arrival, UUID]]:
         """Keep candidates as submissions, each business key once, and return those accepted with their subjects."""
         _lock_facilities(transaction, candidates)
-        codes = {_received(arrival).subject_code for arrival in candidates}
+        codes = {code for arrival in candidates for code in _codes(arrival)}
         subjects = store.subject_ids(transaction, codes)
         new_codes = {code: self._new_subject_id(code) for code in codes if code not in subjects}
         subjects.update(new_codes)
@@ -118,15 +120,29 @@ class Intake:
             held_sha256 = hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256
             arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held_sha256=held_sha256)
             arrival.outcome = Outcome.REJECTED if arrival.findings else Outcome.DUPLICATE
-        born = {_received(arrival).subject_code for arrival, _ in accepted} & new_codes.keys()
+        born = {code for arrival, _ in accepted for code in _codes(arrival)} & new_codes.keys()
         today = now.astimezone(_STATUTORY_ZONE).date()
         store.add_subjects(transaction, {code: new_codes[code] for code in born}, province=self._province, at=now, valid_from=today)
-        store.append_claims(transaction, [claim for arrival, subject_id in accepted for claim in _claims(arrival, subject_id)])
+        store.append_claims(transaction, [claim for arrival, subject_id in accepted for claim in self._claims(arrival, subject_id)])
         return accepted
 
+    def _claims(self, arrival: _Arrival, subject_id: UUID) -> list[tuple[str, UUID, UUID]]:
+        """List which facilities a record of the register names, for whom; an empty number stands for all that a merged subject had."""
+        content, submission_id = _received(arrival).content, arrival.submission_id
+        assert submission_id is not None
+        match content:
+            case RegistryEntry(facilities=facilities):
+                return [(facility.facility_number, subject_id, submission_id) for facility in facilities]
+            case StructuralChange(facilities=given, successor_code=successor_code):
+                named = [(one.facility_number, one.successor_code) for one in given] + ([("", successor_code)] if successor_code else [])
+                return [
+                    (number, concerned, submission_id) for number, code in named for concerned in (subject_id, self._new_subject_id(code))
+                ]
+            case _:
+                return []
+
     def _new_subject_id(self, code: str) -> UUID:
-        """Derive the id of a subject from the code it is known by first; later codes are added to its history."""
-        return derived_id("subject", province=self._province, first_code=code)
+        return subject_code.subject_id(bureau=self._province, first_code=code)
 
 
 # ---- Step 1: read and check ----
@@ -172,6 +188,13 @@ def _received(arrival: _Arrival) -> Received:
     return arrival.received
 
 
+def _codes(arrival: _Arrival) -> set[str]:
+    """List whose accounts a record may concern by itself: its subject's, and those of the successors that it names."""
+    content = _received(arrival).content
+    successors = claims.successor_codes(content) if isinstance(content, StructuralChange) else set()
+    return {_received(arrival).subject_code, *successors}
+
+
 def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
     received = _received(arrival)
     assert received.kind is not None
@@ -186,10 +209,8 @@ def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
 
 def _lock_facilities(transaction: Transaction, arrivals: Iterable[_Arrival]) -> None:
     received = [_received(arrival) for arrival in arrivals]
-    if any(one.kind is Kind.REGISTRY_ENTRY for one in received):
-        store.lock_facilities(transaction, exclusive=True)
-    elif any(one.facility_number for one in received):
-        store.lock_facilities(transaction, exclusive=False)
+    if received:
+        store.lock_facilities(transaction, exclusive=any(one.kind in _REGISTER_KINDS for one in received))
 
 
 def _first_of_each_key(
@@ -236,14 +257,6 @@ def _row(arrival: _Arrival, submission_id: UUID, subject_id: UUID, parked: bool,
         received_at=now,
         outcome=Outcome.PARKED if parked else Outcome.ACCEPTED,
     )
-
-
-def _claims(arrival: _Arrival, subject_id: UUID) -> list[tuple[str, UUID, UUID]]:
-    content = _received(arrival).content
-    assert arrival.submission_id is not None
-    if not isinstance(content, RegistryEntry):
-        return []
-    return [(facility.facility_number, subject_id, arrival.submission_id) for facility in content.facilities]
 
 
 # ---- Step 3: keep the others ----
@@ -383,12 +396,15 @@ def _outcome(arrival: _Arrival) -> Outcome:
 def _marks(transaction: Transaction, accepted: Sequence[tuple[_Arrival, UUID]], now: datetime) -> list[Mark]:
     """Mark the subjects of accepted submissions, and everyone else whom they concern.
 
-    Those are whose facilities a new registry entry may give to another, and who holds a correction that waited for what has come now
-    and turns out to be about another subject.
+    Those are whose facilities a new record of the register may give to another, who took a facility over whose figures still come under
+    the code of this one, and who holds a correction that waited for what has come now and turns out to be about another subject.
     """
     marks = [Mark(key=str(subject_id), priority=_priority(arrival, now), delay_ms=COALESCE_MS) for arrival, subject_id in accepted]
-    entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind is Kind.REGISTRY_ENTRY}
+    entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind in _REGISTER_KINDS}
     concerned = store.concerned_by_claims(transaction, entering)
+    concerned |= store.concerned_by_figures(
+        transaction, {(subject_id, _received(arrival).facility_number) for arrival, subject_id in accepted}
+    )
     concerned |= store.waiting_elsewhere(transaction, [_key(arrival, subject_id) for arrival, subject_id in accepted])
     concerned -= {subject_id for _, subject_id in accepted}
     return marks + [Mark(key=str(subject_id), priority=PRIORITY_LIVE, delay_ms=COALESCE_MS) for subject_id in concerned]

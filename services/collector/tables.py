@@ -163,7 +163,7 @@ FACILITY_CLAIM = Table(
     "facility_claim",
     METADATA,
     Column("facility_number", Text, primary_key=True),
-    Column("subject_id", Uuid, nullable=False),
+    Column("subject_id", Uuid, primary_key=True),
     Column("submission_id", Uuid, primary_key=True),
 )
 

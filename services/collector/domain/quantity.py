@@ -38,6 +38,7 @@ class Measure(StrEnum):
     SCOPE_1 = "scope 1 as reported"
     SCOPE_2 = "scope 2 as reported"
     INVESTMENT = "investment"
+    OTHER = "a fact"
 
 
 class Quantity(NamedTuple):
@@ -65,6 +66,11 @@ class Figure:
     part: str
     amount: Decimal
     data_quality: int
+
+    def period(self) -> Period:
+        """Give the period of the figure, which every submission with figures has."""
+        assert self.submission.period is not None
+        return self.submission.period
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,8 +132,7 @@ class Quantities:
         self._gathered: dict[Quantity, dict[tuple[str, date, date], list[Figure]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, quantity: Quantity, figure: Figure) -> None:
-        period = figure.submission.period
-        assert period is not None
+        period = figure.period()
         self._gathered[quantity][figure.submission.provider_code, period.start, period.end].append(figure)
 
     def resolved(self) -> list[Resolution]:
@@ -138,8 +143,7 @@ class Quantities:
 def _provider_figures(gathered: dict[tuple[str, date, date], list[Figure]]) -> list[ProviderFigure]:
     made = []
     for (provider_code, _, _), figures in gathered.items():
-        period = figures[0].submission.period
-        assert period is not None
+        period = figures[0].period()
         single = len(figures) == 1
         made.append(
             ProviderFigure(

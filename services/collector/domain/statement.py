@@ -40,6 +40,7 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
 
     Annual figures and evidence are always of everything.
     """
+    evidence = [*view.effective, *(use.submission for use in view.inherited)]
     # The gravest findings stay; among equals the newest.
     kept = sorted(findings, key=lambda finding: (finding.rule_id == LIMITED_RULE, finding.severity.value, finding.order()))[-FINDINGS_MAX:]
     return Statement(
@@ -50,8 +51,8 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
         investments=_newest(view.investments, view.lines_max),
         findings=sorted(kept, key=AccountFinding.order),
         annual_figures=view.annual_figures,
-        evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in view.effective)),
-        evidence_count=len(view.effective),
+        evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in evidence)),
+        evidence_count=len(evidence),
     )
 
 

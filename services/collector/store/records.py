@@ -261,13 +261,34 @@ def append_claims(transaction: Transaction, rows: Iterable[tuple[str, UUID, UUID
 
 
 def concerned_by_claims(transaction: Transaction, subject_ids: Collection[UUID]) -> set[UUID]:
-    """Find everyone who reports for, or claims, a facility that one of these subjects ever claimed."""
+    """Find everyone who reports for, or claims, a facility that one of these subjects ever claimed, or who took over all that it had."""
     return set(transaction.execute(_CONCERNED, {"subject_ids": sorted(subject_ids)}).scalars()) if subject_ids else set()
 
 
 _CONCERNED = text("""
-    WITH named AS (SELECT DISTINCT facility_number FROM facility_claim WHERE subject_id = ANY(CAST(:subject_ids AS uuid[])))
+    WITH named AS (
+        SELECT DISTINCT facility_number, submission_id FROM facility_claim WHERE subject_id = ANY(CAST(:subject_ids AS uuid[]))
+    )
     SELECT subject_id FROM submission WHERE facility_number <> '' AND facility_number IN (SELECT facility_number FROM named)
     UNION
-    SELECT subject_id FROM facility_claim WHERE facility_number IN (SELECT facility_number FROM named)
+    SELECT subject_id FROM facility_claim WHERE facility_number <> '' AND facility_number IN (SELECT facility_number FROM named)
+    UNION
+    SELECT subject_id FROM facility_claim WHERE submission_id IN (SELECT submission_id FROM named WHERE facility_number = '')
+""")
+
+
+def concerned_by_figures(transaction: Transaction, figures: Collection[tuple[UUID, str]]) -> set[UUID]:
+    """Find who else claims the facilities that these subjects report for; an empty number is any of the subject's own."""
+    ordered = sorted(figures)
+    parameters = {"subject_ids": [one for one, _ in ordered], "numbers": [number for _, number in ordered]}
+    return set(transaction.execute(_CONCERNED_BY_FIGURES, parameters).scalars()) if ordered else set()
+
+
+_CONCERNED_BY_FIGURES = text("""
+    SELECT DISTINCT other.subject_id
+    FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:numbers AS text[])) AS arrived (subject_id, facility_number)
+    JOIN facility_claim AS own ON own.subject_id = arrived.subject_id
+        AND (arrived.facility_number = '' OR own.facility_number IN (arrived.facility_number, ''))
+    JOIN facility_claim AS other ON other.facility_number = own.facility_number AND other.subject_id <> own.subject_id
+        AND (own.facility_number <> '' OR other.submission_id = own.submission_id)
 """)
