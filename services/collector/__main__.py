@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, events, rpc
+from services.collector import consumer, directory_text, events, rpc
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
@@ -24,7 +24,7 @@ from services.collector.domain.method import PackRefusedError, parse_pack
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
-from services.collector.store import totals
+from services.collector.store import directory, totals
 from services.collector.subscription import Subscription
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
@@ -78,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("file", type=Path, help="the directory, TOML")
     apply.add_argument("--secrets-dir", type=Path, required=True, help="where <code>.password of each provider is kept, or made if absent")
     apply.set_defaults(command=_providers_apply)
+    show = providers.add_parser("show", help="print the directory as it holds, with what came of each provider in the last 24 hours")
+    show.add_argument("--provider", metavar="CODE", help="this one only")
+    show.set_defaults(command=_providers_show)
 
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
@@ -189,8 +192,22 @@ def _providers_apply(parsed: argparse.Namespace) -> int:
     )
     print(
         f"{applied.providers} providers; made {len(applied.topics_created)} topics, {len(applied.passwords_created)} passwords, "
-        f"{applied.rights_added} rights; altered {len(applied.topics_altered)} topics; removed {applied.rights_removed} rights"
+        f"{applied.rights_added} rights, {len(applied.quotas_set)} quotas; altered {len(applied.topics_altered)} topics; "
+        f"removed {applied.rights_removed} rights, {len(applied.quotas_removed)} quotas"
     )
+    return 0
+
+
+def _providers_show(parsed: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database, database.transaction("providers.show") as transaction:
+        entries = directory.entries(transaction)
+        received = totals.received_within_a_day(transaction)
+        now = transaction.now()
+    shown = [entry for entry in entries if parsed.provider in (None, entry.provider.code)]
+    if not shown:
+        print(f"{SERVICE}: {parsed.provider or 'no provider'} is not in the directory", file=sys.stderr)
+        return 1
+    print(directory_text.text(shown, received=received, now=now), end="")
     return 0
 
 

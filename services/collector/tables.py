@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA = MetaData()
 
@@ -32,6 +33,15 @@ PROVIDER = Table(
     Column("withdrawn_at", DateTime(timezone=True)),
     Column("ended_kinds", ARRAY(Text), nullable=False),
     Column("bases", ARRAY(Text), nullable=False),
+    # The terms; NULL of a provider that was applied before there were any, until it is applied again.
+    Column("purpose", Text),
+    Column("legal_basis", Text),
+    Column("retention_years", Integer),
+    Column("calendar", JSONB),
+    Column("standard_uncertainty", JSONB),
+    Column("quota", JSONB),
+    Column("signature", Text, nullable=False),
+    Column("signature_keys", JSONB, nullable=False),
 )
 
 # The lock of a subject and its newest account revision.

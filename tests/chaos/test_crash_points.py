@@ -43,6 +43,7 @@ NOT_IN_SERVE = {
         "accounts.release": "only after the database went away in the middle of a claim",
         "providers.apply": "the command providers apply, killed in TestCommands",
         "providers.read": "the command providers apply, killed in TestCommands",
+        "providers.show": "the command providers show",
         "summary.read": "the command summary",
     },
     "scoring": {
