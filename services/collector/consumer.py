@@ -13,9 +13,10 @@ from hashlib import sha256
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.collector import events, metrics, new_records, wire
+from services.collector import events, metrics, new_records, signatures, wire
 from services.collector.domain import merkle, provider
 from services.collector.domain.contents.registry import RegistryEntry
+from services.collector.domain.envelope import Envelope
 from services.collector.domain.finding import RecordFinding
 from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
@@ -56,6 +57,7 @@ class _Arrival:
     value: bytes
     sha256: bytes
     is_json: bool
+    envelope: Envelope
     received: Received | None = None
     unreadable: str = ""
     findings: list[RecordFinding] = field(default_factory=list)
@@ -141,6 +143,7 @@ def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _
         value=record.value or b"",
         sha256=sha256(record.value or b"").digest(),
         is_json=wire.is_json(record.headers),
+        envelope=Envelope(record_key=record.key, is_json=wire.is_json(record.headers), jws=record.headers.get(signatures.HEADER)),
     )
     try:
         arrival.received = wire.submission(record.value, is_json=arrival.is_json)
@@ -148,7 +151,10 @@ def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _
         arrival.unreadable = unreadable.reason
         arrival.outcome = Outcome.QUARANTINED
         return arrival
-    context = FormContext(provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now)
+    signature = signatures.examined(record.headers, record.value, provider=arrival.provider, received_at=now)
+    context = FormContext(
+        provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now, signature=signature
+    )
     arrival.findings = catalogue.form_findings(arrival.received, context)
     # Pair assertion: whatever could not be read has a rule that says so, so a stand-in value never enters an account.
     assert arrival.findings or not arrival.received.defects, arrival.received.defects
@@ -265,6 +271,9 @@ def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: date
             for one in by_outcome[Outcome.QUARANTINED]
         ],
     )
+    aside = (Outcome.REJECTED, Outcome.QUARANTINED)
+    kept = [(one.place, one.envelope) for one in arrivals if one.envelope.jws is not None or one.outcome in aside]
+    store.append_envelopes(transaction, kept)
     rejected = by_outcome[Outcome.REJECTED]
     store.append_rejected(
         transaction,

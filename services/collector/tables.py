@@ -137,6 +137,18 @@ QUARANTINED_RECORD = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
 )
 
+# What came around the bytes of a record that was set aside, or signed: as much as it takes to judge it again.
+RECORD_ENVELOPE = Table(
+    "record_envelope",
+    METADATA,
+    Column("topic_id", Uuid, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("record_offset", BigInteger, primary_key=True),
+    Column("record_key", LargeBinary),
+    Column("is_json", Boolean, nullable=False),
+    Column("jws", LargeBinary),
+)
+
 RECORD_FINDING = Table(
     "record_finding",
     METADATA,
@@ -247,6 +259,7 @@ APPEND_ONLY = (
     REJECTED_RECORD,
     DUPLICATE_RECORD,
     QUARANTINED_RECORD,
+    RECORD_ENVELOPE,
     RECORD_FINDING,
     RECEIPT,
     FACILITY_CLAIM,
