@@ -16,11 +16,12 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, directory_text, events, rpc
+from services.collector import consumer, directory_text, dry_run, events, rpc
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
+from services.collector.domain.submission import Outcome
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
@@ -29,7 +30,7 @@ from services.collector.subscription import Subscription
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
-from services.common.database import Database
+from services.common.database import Database, unreachable
 from services.common.errors import Refused
 from services.common.identifiers import RandomIds
 from services.common.outbox import OutboxPublisher
@@ -45,7 +46,7 @@ _GC_THRESHOLD = 50_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 refused or not possible now, 2 called wrongly."""
+    """Run one command and return its exit code: 0 done, 1 refused, 2 called wrongly or without what it needs."""
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
@@ -63,6 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: the broker cannot be reached or refuses: {type(error).__name__}", file=sys.stderr)
     except Refused as error:
         print(f"{SERVICE}: {error.reason}: {error.message}", file=sys.stderr)
+    except OSError as error:
+        return _called_wrongly(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except UnicodeDecodeError as error:
+        return _called_wrongly(f"the file is not UTF-8 from its byte {error.start} on")
+    except Exception as error:
+        if (problem := unreachable(error)) is None:
+            raise
+        return _called_wrongly(problem)
     return 1
 
 
@@ -81,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     show = providers.add_parser("show", help="print the directory as it holds, with what came of each provider in the last 24 hours")
     show.add_argument("--provider", metavar="CODE", help="this one only")
     show.set_defaults(command=_providers_show)
+
+    check = commands.add_parser("check", help="say what intake would answer to the records of a file; needs no database and no broker")
+    check.add_argument("file", type=Path, help="one submission in JSON a line, or protobuf: one message, or each after its length")
+    check.add_argument("--format", type=dry_run.Layout, choices=list(dry_run.Layout), help="how the records lie (default: found out)")
+    check.add_argument("--directory", type=Path, metavar="FILE", help="the provider directory, for rights and bases (default: no limits)")
+    check.add_argument("--provider", metavar="CODE", help="who would send them, of that directory")
+    check.set_defaults(command=_check)
 
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
@@ -209,6 +225,29 @@ def _providers_show(parsed: argparse.Namespace) -> int:
         return 1
     print(directory_text.text(shown, received=received, now=now), end="")
     return 0
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    if (parsed.provider is None) != (parsed.directory is None):
+        return _called_wrongly("check needs --provider and --directory together: rights are those of one provider of a directory")
+    provider = dry_run.anyone()
+    if parsed.directory is not None:
+        entries = parse_directory(parsed.directory.read_text(encoding="utf-8"))
+        providers = {entry.provider.code: entry.provider for entry in entries}
+        if parsed.provider not in providers:
+            return _called_wrongly(f"{parsed.provider} is not in {parsed.directory}, which has {', '.join(sorted(providers))}")
+        provider = providers[parsed.provider]
+    try:
+        found = dry_run.answers(parsed.file.read_bytes(), provider=provider, received_at=SystemClock().now(), layout=parsed.format)
+    except dry_run.LayoutError as error:
+        return _called_wrongly(f"{parsed.file}: {error}")
+    print(dry_run.text(found, provider=provider), end="")
+    return 1 if any(answer.outcome in (Outcome.REJECTED, Outcome.QUARANTINED) for answer in found) else 0
+
+
+def _called_wrongly(what: str) -> int:
+    print(f"{SERVICE}: {what}", file=sys.stderr)
+    return 2
 
 
 def _explain(parsed: argparse.Namespace) -> int:
