@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, directory_text, dry_run, events, rpc
+from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, skipping
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
@@ -26,6 +26,7 @@ from services.collector.providers import BrokerRefusedError, DirectoryRefusedErr
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
 from services.collector.store import directory, totals
+from services.collector.store.redriving import Wanted
 from services.collector.subscription import Subscription
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
@@ -43,6 +44,7 @@ SERVICE = "collector"
 _DOMAIN = Path(__file__).with_name("domain")
 # Objects made while rebuilding an account are dropped at once; looking for cycles after every 700 of them costs a third of the time.
 _GC_THRESHOLD = 50_000
+_DECISION_CHARACTERS_MAX = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: the provider directory is refused:", *error.problems, sep="\n  ", file=sys.stderr)
     except PackRefusedError as error:
         print(f"{SERVICE}: a method file is refused: {error}", file=sys.stderr)
-    except BrokerRefusedError as error:
+    except (BrokerRefusedError, skipping.SkipRefusedError) as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
     except KafkaError as error:
         print(f"{SERVICE}: the broker cannot be reached or refuses: {type(error).__name__}", file=sys.stderr)
@@ -98,11 +100,42 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--provider", metavar="CODE", help="who would send them, of that directory")
     check.set_defaults(command=_check)
 
+    again = commands.add_parser("redrive", help="have kept records judged again by the rules and the directory of now")
+    which = again.add_mutually_exclusive_group(required=True)
+    which.add_argument("--rejected", dest="outcome", action="store_const", const=Outcome.REJECTED, help="what a form rule refused")
+    which.add_argument("--quarantined", dest="outcome", action="store_const", const=Outcome.QUARANTINED, help="what could not be read")
+    again.add_argument("--provider", metavar="CODE", help="of this provider only")
+    again.add_argument("--topic", help="of this topic only")
+    again.add_argument("--partition", type=int, metavar="P")
+    again.add_argument("--offset", type=int, metavar="N", help="this record only; needs --topic and --partition")
+    _add_decision(again)
+    again.set_defaults(command=_redrive)
+
+    skip = commands.add_parser("skip", help="pass over records that cannot be read, so that their partition goes on")
+    skip.add_argument("--topic", required=True)
+    skip.add_argument("--partition", type=int, required=True, metavar="P")
+    skip.add_argument("--to-offset", type=int, required=True, metavar="N", help="the next offset that is read")
+    _add_decision(skip)
+    skip.set_defaults(command=_skip)
+
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
     explain.add_argument("--known-on", type=_instant, metavar="INSTANT", help="as it was known then, ISO 8601 with zone (default: newest)")
     explain.set_defaults(command=_explain)
     return parser
+
+
+def _add_decision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reason", type=_one_line, required=True, metavar="TEXT", help="why; kept for ever, and of a skip told to the provider"
+    )
+    parser.add_argument("--operator", type=_one_line, required=True, metavar="NAME", help="who decided it")
+
+
+def _one_line(text: str) -> str:
+    if not text.strip() or not text.isprintable() or len(text) > _DECISION_CHARACTERS_MAX:
+        raise argparse.ArgumentTypeError(f"one line of 1 to {_DECISION_CHARACTERS_MAX} printable characters")
+    return text.strip()
 
 
 def book(domain: Path = _DOMAIN) -> Book:
@@ -243,6 +276,53 @@ def _check(parsed: argparse.Namespace) -> int:
         return _called_wrongly(f"{parsed.file}: {error}")
     print(dry_run.text(found, provider=provider), end="")
     return 1 if any(answer.outcome in (Outcome.REJECTED, Outcome.QUARANTINED) for answer in found) else 0
+
+
+def _redrive(parsed: argparse.Namespace) -> int:
+    if parsed.offset is not None and (parsed.topic is None or parsed.partition is None):
+        return _called_wrongly("--offset needs --topic and --partition: it is one record of one partition")
+    wanted = Wanted(
+        outcome=parsed.outcome, provider_code=parsed.provider, topic=parsed.topic, partition=parsed.partition, offset=parsed.offset
+    )
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        tally = redrive.run(
+            database=database,
+            intake=Intake(province=settings.province),
+            wanted=wanted,
+            redrive_id=RandomIds().new(),
+            operator=parsed.operator,
+            reason=parsed.reason,
+            batch_records_max=settings.intake_batch_records_max,
+        )
+    for line in tally.not_tried:
+        print(line)
+    counts = ", ".join(f"{tally.outcomes[outcome]} {outcome.lower()}" for outcome in Outcome if tally.outcomes[outcome])
+    print(f"{tally.outcomes.total()} records judged again{': ' if counts else ''}{counts}; {len(tally.not_tried)} cannot be")
+    return 0
+
+
+def _skip(parsed: argparse.Namespace) -> int:
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        skipped = skipping.skip(
+            database=database,
+            kafka_settings=settings.kafka,
+            consumer=SERVICE,
+            topic=parsed.topic,
+            partition=parsed.partition,
+            to_offset=parsed.to_offset,
+            skip_id=RandomIds().new(),
+            operator=parsed.operator,
+            reason=parsed.reason,
+        )
+    if skipped.last_offset < skipped.first_offset:
+        print(f"{parsed.topic}-{parsed.partition} stands at {parsed.to_offset} already: nothing was done")
+    else:
+        print(f"offsets {skipped.first_offset} to {skipped.last_offset} of {parsed.topic}-{parsed.partition} are passed over")
+    return 0
 
 
 def _called_wrongly(what: str) -> int:

@@ -181,6 +181,53 @@ RECEIPT = Table(
     Column("made_at", DateTime(timezone=True), nullable=False),
 )
 
+# Who had kept records judged again, when, why, and which; and what became of each.
+REDRIVE = Table(
+    "redrive",
+    METADATA,
+    Column("redrive_id", Uuid, primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_aside", Text, nullable=False),
+    Column("provider_code", Text),
+    Column("topic", Text),
+    Column("partition", Integer),
+    Column("record_offset", BigInteger),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+)
+
+REDRIVEN_RECORD = Table(
+    "redriven_record",
+    METADATA,
+    Column("redrive_id", Uuid, primary_key=True),
+    Column("topic_id", Uuid, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("record_offset", BigInteger, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("outcome_before", Text, nullable=False),
+    Column("outcome_after", Text, nullable=False),
+    Column("submission_id", Uuid),
+    Column("detail", Text, nullable=False),
+    Column("redriven_at", DateTime(timezone=True), nullable=False),
+)
+
+# Records that were passed over unread, and by whose decision.
+SKIP = Table(
+    "skip",
+    METADATA,
+    Column("skip_id", Uuid, primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("topic_id", Uuid, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("skipped_at", DateTime(timezone=True), nullable=False),
+)
+
 FACILITY_CLAIM = Table(
     "facility_claim",
     METADATA,
@@ -262,6 +309,9 @@ APPEND_ONLY = (
     RECORD_ENVELOPE,
     RECORD_FINDING,
     RECEIPT,
+    REDRIVE,
+    REDRIVEN_RECORD,
+    SKIP,
     FACILITY_CLAIM,
     POSTING,
     ACCOUNT_REVISION,
