@@ -12,12 +12,14 @@ from enum import StrEnum
 from hashlib import sha256
 
 from services.collector import wire
+from services.collector.domain.basis import Basis
 from services.collector.domain.finding import RecordFinding
+from services.collector.domain.kinds import DOMAIN_OF_KIND, Domain, Kind
 from services.collector.domain.provider import Provider, SignatureDuty
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
 from services.collector.domain.signature import ABSENT, SOUND
-from services.collector.domain.submission import DOMAIN_OF_KIND, Basis, Domain, Kind, Outcome, Received, shown
+from services.collector.domain.submission import Outcome, Received, shown
 
 
 class Layout(StrEnum):

@@ -21,7 +21,7 @@ from kafka.admin import (
     ResourcePattern,
     ResourceType,
 )
-from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 from deploy.local.kafka import KafkaBroker
 from services.collector import directory_text
@@ -267,6 +267,25 @@ ELECTRICITY_USE = { percent = "0.50", assumed = true, source = "class 0.5 meters
             "5 years",
         ):
             assert text in shown
+
+
+class TestANewPassword:
+    def test_is_made_for_one_provider_while_its_connections_stand(self, applied: Directory) -> None:
+        """What docs/providers.md says of a rotation without a gap."""
+        applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE")
+        topic, file = f"intake.energy.v1.{applied.code('grid')}", applied.secrets_dir / f"{applied.code('grid')}.password"
+        old = applied.client("grid")
+        producer = KafkaProducer(**old, acks="all", max_block_ms=5_000)
+        try:
+            producer.send(topic, b"before").get(timeout=10)
+            file.unlink()
+            assert applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE").passwords_created == (applied.code("grid"),)
+            producer.send(topic, b"after").get(timeout=10)
+        finally:
+            producer.close(timeout=1)
+        send(applied, "grid", topic)
+        with pytest.raises(KafkaError):
+            KafkaAdminClient(**old, bootstrap_timeout_ms=2_000)
 
 
 class TestRights:
