@@ -13,9 +13,10 @@ from hashlib import sha256
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.collector import events, metrics, new_records, wire
+from services.collector import events, metrics, new_records, signatures, wire
 from services.collector.domain import claims, merkle, provider, subject_code
 from services.collector.domain.contents.registry import RegistryEntry, StructuralChange
+from services.collector.domain.envelope import Envelope
 from services.collector.domain.finding import RecordFinding
 from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
@@ -58,6 +59,7 @@ class _Arrival:
     value: bytes
     sha256: bytes
     is_json: bool
+    envelope: Envelope
     received: Received | None = None
     unreadable: str = ""
     findings: list[RecordFinding] = field(default_factory=list)
@@ -69,6 +71,32 @@ class _Arrival:
 
     def record_revision(self) -> int:
         return self.received.record_revision if self.received is not None else 0
+
+
+class TakenAgain:
+    """What became of a record that was judged again."""
+
+    def __init__(self, arrival: _Arrival) -> None:
+        self._arrival = arrival
+        self.place = arrival.place
+        self.provider_code = arrival.provider.code
+        self.sha256 = arrival.sha256
+        self.unreadable = arrival.unreadable
+        self.findings = tuple(arrival.findings)
+        self.outcome = _outcome(arrival)
+        self.submission_id = arrival.submission_id
+        self.kind = (arrival.received.kind or "") if arrival.received is not None else ""
+        self.record_number = arrival.record_number()
+        self.record_revision = arrival.record_revision()
+
+    def finding_id(self, finding: RecordFinding) -> UUID:
+        return _finding_id(self._arrival, finding)
+
+    def rejected_row(self, now: datetime) -> tuple[object, ...]:
+        return _rejected_row(self._arrival, now)
+
+    def finding_rows(self, now: datetime) -> list[tuple[object, ...]]:
+        return _finding_rows(self._arrival, now)
 
 
 class Intake:
@@ -95,6 +123,18 @@ class Intake:
         work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
         _count(arrivals)
         metrics.INTAKE_DURATION.record(time.monotonic() - started)
+
+    def take_in_again(self, transaction: Transaction, records: Sequence[tuple[Record, datetime]]) -> list[TakenAgain]:
+        """Judge records that were set aside, each with the instant it came first; keep and mark what is accepted now.
+
+        They have their receipts, so nothing is written about the others and nobody is told: that is for who asked.
+        """
+        now = transaction.now()
+        known = directory.everyone(transaction)
+        arrivals = [_examined(record, known, now, received_at) for record, received_at in records]
+        accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
+        work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
+        return [TakenAgain(arrival) for arrival in arrivals]
 
     def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[tuple[_Arrival, UUID]]:
         """Keep candidates as submissions, each business key once, and return those accepted with their subjects."""
@@ -148,7 +188,8 @@ class Intake:
 # ---- Step 1: read and check ----
 
 
-def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _Arrival:
+def _examined(record: Record, known: Mapping[str, Provider], now: datetime, received_at: datetime | None = None) -> _Arrival:
+    """Read a record and check its form by the rules of now; a signature is judged by when the record came first."""
     domain, code = provider.domain_and_code(record.topic)
     publisher = known.get(code) or provider.stranger(code)
     arrival = _Arrival(
@@ -157,6 +198,7 @@ def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _
         value=record.value or b"",
         sha256=sha256(record.value or b"").digest(),
         is_json=wire.is_json(record.headers),
+        envelope=Envelope(record_key=record.key, is_json=wire.is_json(record.headers), jws=record.headers.get(signatures.HEADER)),
     )
     try:
         arrival.received = wire.submission(record.value, is_json=arrival.is_json)
@@ -164,7 +206,10 @@ def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _
         arrival.unreadable = unreadable.reason
         arrival.outcome = Outcome.QUARANTINED
         return arrival
-    context = FormContext(provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now)
+    signature = signatures.examined(record.headers, record.value, provider=arrival.provider, received_at=received_at or now)
+    context = FormContext(
+        provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now, signature=signature
+    )
     arrival.findings = catalogue.form_findings(arrival.received, context)
     # Pair assertion: whatever could not be read has a rule that says so, so a stand-in value never enters an account.
     assert arrival.findings or not arrival.received.defects, arrival.received.defects
@@ -263,47 +308,59 @@ def _row(arrival: _Arrival, submission_id: UUID, subject_id: UUID, parked: bool,
 
 
 def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: datetime) -> None:
-    def position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
-        place = arrival.place
-        return (place.topic_id, place.partition, place.offset, place.topic, arrival.provider.code)
-
     by_outcome = defaultdict(list)
     for arrival in arrivals:
         by_outcome[arrival.outcome].append(arrival)
-    store.append_duplicates(transaction, [(*position(one), one.submission_id, now) for one in by_outcome[Outcome.DUPLICATE]])
+    store.append_duplicates(transaction, [(*_position(one), one.submission_id, now) for one in by_outcome[Outcome.DUPLICATE]])
     store.append_quarantined(
         transaction,
         [
-            (*position(one), one.unreadable, one.value[: events.QUARANTINED_BYTES_MAX], len(one.value), one.sha256, now)
+            (*_position(one), one.unreadable, one.value[: events.QUARANTINED_BYTES_MAX], len(one.value), one.sha256, now)
             for one in by_outcome[Outcome.QUARANTINED]
         ],
     )
+    aside = (Outcome.REJECTED, Outcome.QUARANTINED)
+    kept = [(one.place, one.envelope) for one in arrivals if one.envelope.jws is not None or one.outcome in aside]
+    store.append_envelopes(transaction, kept)
     rejected = by_outcome[Outcome.REJECTED]
-    store.append_rejected(
-        transaction,
-        [
-            (
-                *position(one),
-                shown(_received(one).subject_code),
-                _received(one).kind or "",
-                one.record_number(),
-                one.record_revision(),
-                one.value,
-                one.sha256,
-                one.is_json,
-                now,
-            )
-            for one in rejected
-        ],
+    store.append_rejected(transaction, [_rejected_row(one, now) for one in rejected])
+    store.append_record_findings(transaction, [row for one in rejected for row in _finding_rows(one, now)])
+
+
+def _position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
+    place = arrival.place
+    return (place.topic_id, place.partition, place.offset, place.topic, arrival.provider.code)
+
+
+def _rejected_row(arrival: _Arrival, now: datetime) -> tuple[object, ...]:
+    return (
+        *_position(arrival),
+        shown(_received(arrival).subject_code),
+        _received(arrival).kind or "",
+        arrival.record_number(),
+        arrival.record_revision(),
+        arrival.value,
+        arrival.sha256,
+        arrival.is_json,
+        now,
     )
-    store.append_record_findings(
-        transaction,
-        [
-            (_finding_id(one, finding), *position(one)[:3], finding.rule_id, finding.severity.name, finding.message, now)
-            for one in rejected
-            for finding in one.findings
-        ],
-    )
+
+
+def _finding_rows(arrival: _Arrival, now: datetime) -> list[tuple[object, ...]]:
+    place = arrival.place
+    return [
+        (
+            _finding_id(arrival, finding),
+            place.topic_id,
+            place.partition,
+            place.offset,
+            finding.rule_id,
+            finding.severity.name,
+            finding.message,
+            now,
+        )
+        for finding in arrival.findings
+    ]
 
 
 def _finding_id(arrival: _Arrival, finding: RecordFinding) -> UUID:
