@@ -19,10 +19,11 @@ from kafka.errors import KafkaError
 from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, skipping
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
+from services.collector.directory_file import DirectoryRefusedError, parse_directory, refuse_sandbox_keys
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
 from services.collector.domain.submission import Outcome
-from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
+from services.collector.providers import BrokerRefusedError, apply_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
 from services.collector.store import directory, totals
@@ -37,7 +38,7 @@ from services.common.identifiers import RandomIds
 from services.common.outbox import OutboxPublisher
 from services.common.process import Polling, run_until_stopped
 from services.common.rpc import RpcServer
-from services.common.settings import SettingsError, load
+from services.common.settings import Profile, SettingsError, load
 from services.common.telemetry import configure
 
 SERVICE = "collector"
@@ -231,6 +232,8 @@ def _providers_apply(parsed: argparse.Namespace) -> int:
     entries = parse_directory(parsed.file.read_text(encoding="utf-8"))
     settings = load(CollectorSettings, service=SERVICE)
     crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    if settings.profile is Profile.PRODUCTION:
+        refuse_sandbox_keys(entries)
     clock = SystemClock()
     applied = apply_directory(
         entries,

@@ -59,7 +59,7 @@ class _Arrival:
     value: bytes
     sha256: bytes
     is_json: bool
-    envelope: Envelope
+    record: Record
     received: Received | None = None
     unreadable: str = ""
     findings: list[RecordFinding] = field(default_factory=list)
@@ -198,7 +198,7 @@ def _examined(record: Record, known: Mapping[str, Provider], now: datetime, rece
         value=record.value or b"",
         sha256=sha256(record.value or b"").digest(),
         is_json=wire.is_json(record.headers),
-        envelope=Envelope(record_key=record.key, is_json=wire.is_json(record.headers), jws=record.headers.get(signatures.HEADER)),
+        record=record,
     )
     try:
         arrival.received = wire.submission(record.value, is_json=arrival.is_json)
@@ -320,7 +320,7 @@ def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: date
         ],
     )
     aside = (Outcome.REJECTED, Outcome.QUARANTINED)
-    kept = [(one.place, one.envelope) for one in arrivals if one.envelope.jws is not None or one.outcome in aside]
+    kept = [(one.place, _envelope(one)) for one in arrivals if one.outcome in aside or signatures.HEADER in one.record.headers]
     store.append_envelopes(transaction, kept)
     rejected = by_outcome[Outcome.REJECTED]
     store.append_rejected(transaction, [_rejected_row(one, now) for one in rejected])
@@ -330,6 +330,11 @@ def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: date
 def _position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
     place = arrival.place
     return (place.topic_id, place.partition, place.offset, place.topic, arrival.provider.code)
+
+
+def _envelope(arrival: _Arrival) -> Envelope:
+    record = arrival.record
+    return Envelope(record_key=record.key, is_json=arrival.is_json, jws=record.headers.get(signatures.HEADER))
 
 
 def _rejected_row(arrival: _Arrival, now: datetime) -> tuple[object, ...]:

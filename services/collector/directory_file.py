@@ -14,7 +14,7 @@ from typing import Any
 from services.collector.domain.basis import Basis
 from services.collector.domain.kinds import KINDS_WITHOUT_PERIOD, Kind
 from services.collector.domain.provider import Provider, SignatureDuty
-from services.collector.domain.signature_key import SignatureKey, raw_key, thumbprint
+from services.collector.domain.signature_key import PRIVATE_PART_IS_PUBLIC, SignatureKey, raw_key, thumbprint
 from services.collector.domain.terms import Department, Entry, Every, Expectation, Quota, Terms, Uncertainty
 from services.common.amounts import AmountError, parse_amount
 
@@ -73,6 +73,22 @@ def parse_directory(text: str) -> list[Entry]:
     if problems:
         raise DirectoryRefusedError(problems)
     return entries
+
+
+def refuse_sandbox_keys(entries: Iterable[Entry]) -> None:
+    """Let no key into production that everyone can sign with.
+
+    Raises:
+        DirectoryRefusedError: a provider has such a key.
+    """
+    found = [
+        f"{entry.provider.code}: the private part of key {key.key_id} is public (RFC 8037): it is for the sandbox only"
+        for entry in entries
+        for key in entry.provider.keys
+        if key.x in PRIVATE_PART_IS_PUBLIC
+    ]
+    if found:
+        raise DirectoryRefusedError(found)
 
 
 def _shared_keys(entries: Iterable[Entry]) -> Iterator[tuple[str, list[str]]]:

@@ -111,14 +111,15 @@ def _name(received: Received) -> str:
 
 
 def _layout_of(content: bytes) -> Layout:
-    if content.lstrip()[:1] in (b"{", b"["):
-        return Layout.JSON
+    """Find out how records lie. Lengths are tried first: that of the first message may be the brace of an object."""
     try:
         pieces = _delimited(content)
     except LayoutError:
-        return Layout.BINARY
+        pieces = []
     # One message may by chance be cut by its own bytes; the pieces are then no submissions.
-    return Layout.DELIMITED if all(_is_readable(piece) for piece in pieces) else Layout.BINARY
+    if pieces and all(_is_readable(piece) for piece in pieces):
+        return Layout.DELIMITED
+    return Layout.JSON if content.lstrip()[:1] in (b"{", b"[") else Layout.BINARY
 
 
 def _is_readable(value: bytes) -> bool:

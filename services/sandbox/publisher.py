@@ -19,7 +19,7 @@ from kafka.errors import AuthorizationError, KafkaError
 from services.common.clock import Clock
 from services.common.identifiers import Ids, derived_id
 from services.common.settings import KafkaSettings
-from services.sandbox import wire
+from services.sandbox import signing, wire
 from services.sandbox.domain.statements import PlannedSubmission, Submission
 
 # A broker that was killed and started again is back within this time; agencies do not give up sooner.
@@ -193,7 +193,10 @@ class Publisher:
             "content-type": wire.CONTENT_TYPE,
             "traceparent": f"00-{self._ids.new().hex}-{self._ids.new().hex[:16]}-01",
         }
-        return [(name, text.encode("utf-8")) for name, text in headers.items()]
+        encoded = [(name, text.encode("utf-8")) for name, text in headers.items()]
+        if planned.provider_code in signing.SIGNERS:
+            encoded.append((signing.HEADER, signing.jws(value, at=sent_at)))
+        return encoded
 
 
 def _event_id(planned: PlannedSubmission, value: bytes) -> UUID:

@@ -9,6 +9,8 @@ from datetime import datetime
 from hashlib import sha256
 
 RAW_BYTES = 32
+# RFC 8037, appendix A.2: the sandbox's key. Its private part is printed beside it, so whoever likes can sign with it.
+PRIVATE_PART_IS_PUBLIC = frozenset({"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -117,6 +117,13 @@ class TestRefusals:
         assert "OUTPT" in errors
         assert "Grid" in errors
 
+    def test_of_a_key_that_everyone_can_sign_with_is_made_in_production(
+        self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        environment(PROFILE="production")
+        assert main(["providers", "apply", str(PROVIDERS_FILE), "--secrets-dir", str(tmp_path)]) == 1
+        assert "verify-sx: the private part of key" in capsys.readouterr().err
+
 
 def free_port() -> int:
     with socket.socket() as probe:

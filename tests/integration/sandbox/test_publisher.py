@@ -1,5 +1,6 @@
 """Publishing on the real broker with the providers' own principals."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from uuid import UUID
 
 import pytest
 from carbonbureau.intake.v1 import submission_pb2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.common.clock import SystemClock
 from services.common.identifiers import RandomIds
 from services.common.settings import SettingsError
-from services.sandbox import province, wire
+from services.sandbox import province, signing, wire
 from services.sandbox.domain.months import month_starting
 from services.sandbox.domain.statements import Basis, ElectricityUse, Expected, Output, PlannedSubmission, Submission
 from services.sandbox.domain.subject_codes import subject_code
@@ -80,6 +82,20 @@ class TestPublish:
         version, trace_id, span_id, flags = headers["traceparent"].split("-")
         assert (version, len(trace_id), len(span_id), flags) == ("00", 32, 16, "01")
         assert submission_pb2.Submission.FromString(record.value).electricity_use.purchased_mwh == "7.250"
+
+    def test_signs_for_the_providers_that_have_to(self, agencies: Agencies, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(signing, "SIGNERS", frozenset({GRID}))
+        starts = {code: agencies.end(topic) for code, topic in TOPICS.items()}
+        publisher.publish([electricity(7), output(7)])
+        (signed,) = agencies.records(TOPICS[GRID], since=starts[GRID])
+        (bare,) = agencies.records(TOPICS[STATS], since=starts[STATS])
+        protected, payload, signature = dict(signed.headers)["jws"].split(b".")
+        assert payload == b""
+        covered = protected + b"." + base64.urlsafe_b64encode(signed.value).rstrip(b"=")
+        # The public key of RFC 8037, appendix A.2.
+        key = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="))
+        key.verify(base64.urlsafe_b64decode(signature + b"=="), covered)
+        assert "jws" not in dict(bare.headers)
 
     def test_sends_a_repeat_as_the_same_event_with_the_same_bytes(self, agencies: Agencies, publisher: Publisher) -> None:
         start = agencies.end(TOPICS[GRID])

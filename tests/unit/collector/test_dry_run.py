@@ -13,8 +13,10 @@ from google.protobuf import json_format
 from deploy.local.plan import PROVIDERS_FILE
 from services.collector import dry_run
 from services.collector.__main__ import main
+from services.collector.domain.kinds import Kind
 from services.collector.dry_run import Answer, Layout, LayoutError
 from services.collector.wire import SUBMISSION_BYTES_MAX
+from tests.unit.collector.every_kind import example, withdrawal
 from tests.unit.collector.submissions import code_of, electricity, fuel, reported
 
 NOW = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
@@ -149,3 +151,14 @@ class TestTheCommand:
         errors = capsys.readouterr().err
         assert says in errors
         assert len(errors.splitlines()) == 1
+
+
+class TestEveryKind:
+    @pytest.mark.parametrize("kind", list(Kind))
+    def test_is_answered_and_so_is_its_withdrawal(self, kind: Kind) -> None:
+        for layout, content in (
+            (Layout.DELIMITED, delimited(example(kind), withdrawal(kind.value))),
+            (Layout.JSON, as_json(example(kind), withdrawal(kind.value))),
+        ):
+            assert outcomes(answers(content)) == ["ACCEPTED", "ACCEPTED"], layout
+            assert outcomes(answers(content, layout)) == ["ACCEPTED", "ACCEPTED"]

@@ -8,12 +8,15 @@ import pytest
 
 from deploy.local import access
 from deploy.local.plan import PROVIDERS_FILE
-from services.collector.directory_file import RESERVED_CODES, DirectoryRefusedError, parse_directory
+from services.collector import signatures
+from services.collector.directory_file import RESERVED_CODES, DirectoryRefusedError, parse_directory, refuse_sandbox_keys
 from services.collector.domain.basis import Basis
 from services.collector.domain.kinds import Domain, Kind
 from services.collector.domain.provider import Provider, SignatureDuty, domain_and_code, intake_topics
+from services.collector.domain.signature import SignatureState
 from services.collector.domain.signature_key import SignatureKey
 from services.collector.domain.terms import Department, Every, Expectation, Quota, Uncertainty
+from services.sandbox import signing
 
 ONE = """
 [[provider]]
@@ -47,16 +50,35 @@ def problems(text: str) -> list[str]:
 class TestTheShippedDirectory:
     def test_has_the_providers_of_the_sandbox(self) -> None:
         entries = {entry.provider.code: entry.provider for entry in parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))}
-        assert set(entries) == {"grid-sx", "tax-sx", "eco-sx", "stats-sx", "ndrc-sx", "ent-sx", "cer-au"}
-        assert entries["tax-sx"].kinds == {Kind.FUEL_USE, Kind.ELECTRICITY_USE}
+        assert set(entries) >= {"grid-sx", "tax-sx", "eco-sx", "stats-sx", "ndrc-sx", "ent-sx", "cer-au"}
+        assert entries["cer-au"].kinds == {Kind.REGISTRY_ENTRY, Kind.OUTPUT, Kind.REPORTED_EMISSIONS}
         assert entries["cer-au"].may_report_on("999000")
         assert not entries["cer-au"].may_report_on("140400")
 
     def test_gives_each_its_own_topics(self) -> None:
         providers = [entry.provider for entry in parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))]
         topics = intake_topics(providers)
-        assert len(topics) == len(set(topics)) == 13
+        assert len(topics) == len(set(topics)) == 39
         assert "intake.energy.v1.tax-sx" in topics
+
+    def test_lets_someone_report_every_kind(self) -> None:
+        providers = [entry.provider for entry in parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))]
+        assert frozenset().union(*(provider.kinds for provider in providers)) == set(Kind)
+
+    def test_has_a_verifier_that_signs_with_a_key_that_production_refuses(self) -> None:
+        entries = {entry.provider.code: entry for entry in parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))}
+        assert entries["verify-sx"].provider.signature is SignatureDuty.REQUIRED
+        assert {code for code, entry in entries.items() if entry.provider.signature is SignatureDuty.REQUIRED} == signing.SIGNERS
+        with pytest.raises(DirectoryRefusedError, match="verify-sx: the private part of key"):
+            refuse_sandbox_keys(entries.values())
+        refuse_sandbox_keys(entry for code, entry in entries.items() if code != "verify-sx")
+
+    def test_believes_what_the_sandbox_signs_for_its_verifier(self) -> None:
+        entries = {entry.provider.code: entry.provider for entry in parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))}
+        now = datetime.now(UTC)
+        headers = {signing.HEADER: signing.jws(b"value", at=now)}
+        found = signatures.examined(headers, b"value", provider=entries["verify-sx"], received_at=now)
+        assert found.state is SignatureState.SOUND
 
 
 class TestFaults:
