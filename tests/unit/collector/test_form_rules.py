@@ -18,6 +18,7 @@ from services.collector.domain.provider import Provider, SignatureDuty, domain_a
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
 from services.collector.domain.signature import ABSENT, Signature, SignatureState
+from services.collector.domain.submission import Received
 from tests.unit.collector.every_kind import example, withdrawal
 from tests.unit.collector.submissions import (
     CODE,
@@ -53,14 +54,18 @@ class Case:
     signature: Signature = ABSENT
 
 
-def findings(case: Case) -> list[RecordFinding]:
+def arrival(case: Case) -> tuple[Received, FormContext]:
+    """Read a record and say how it arrived."""
     received = wire.submission(case.sent.SerializeToString(), is_json=False)
     domain = case.domain or (domain_and_code(topic_of(case.sent, "ent-sx"))[0] if received.kind else Domain.ENERGY)
     key = received.subject_code if case.key == "" else case.key
-    context = FormContext(
+    return received, FormContext(
         provider=case.provider, topic_domain=domain, record_key=key, received_at=case.received_at, signature=case.signature
     )
-    return catalogue.form_findings(received, context)
+
+
+def findings(case: Case) -> list[RecordFinding]:
+    return catalogue.form_findings(*arrival(case))
 
 
 def ids(case: Case) -> set[str]:
@@ -241,6 +246,24 @@ CASES: list[tuple[str, str, Case]] = [
     ("FORM_WITHDRAWAL_OF_NOTHING", "revision 1", Case(sent=withdrawal("FUEL_USE", record_revision=1))),
     ("FORM_CODE_MALFORMED", "code of an association", Case(sent=_with(example(Kind.SECTOR_OPINION), _bad_association(CODE[:-1])))),
     ("FORM_CODE_CHECK_CHARACTER", "code of an association", Case(sent=_with(example(Kind.SECTOR_OPINION), _bad_association(_bad_check())))),
+    (
+        "FORM_UNIT_OF_PRODUCT",
+        "coke in MWh",
+        Case(sent=_with(example(Kind.OUTPUT), lambda sent: setattr(sent.output, "electricity_mwh", "5"))),
+    ),
+    ("FORM_PERIOD_IN_THE_FUTURE", "two days ahead", Case(sent=electricity("1", period=days("2026-05-01", "2026-06-03")))),
+    ("FORM_PERIOD_TOO_EARLY", "a day", Case(sent=electricity("1", period=days("1989-12-31", "1990-01-31")))),
+    ("FORM_DATES_OUT_OF_ORDER", "ownership of no day", Case(sent=entry(owned("F1", "2020-01-01", "2020-01-01")))),
+    (
+        "FORM_DATES_OUT_OF_ORDER",
+        "permit of no day",
+        Case(sent=_with(example(Kind.PERMIT), lambda sent: setattr(sent.permit, "valid_until_date", sent.permit.valid_from_date))),
+    ),
+    (
+        "FORM_DAY_IN_THE_FUTURE",
+        "two days ahead",
+        Case(sent=_with(example(Kind.PENALTY), lambda sent: setattr(sent.penalty, "decided_date", "2026-06-03"))),
+    ),
 ]
 SOUND = [
     *(example(kind) for kind in Kind),
@@ -259,6 +282,21 @@ SOUND = [
     investment("1.25", "2.50"),
     electricity("1", period=days("2023-11-20", "2023-12-20")),
     electricity("1", period=days("2023-07-01", "2024-07-01", zone="Australia/Sydney")),
+    # On the limit: a day ahead, the first year, a year from a leap day on, a plan whose milestones are open.
+    electricity("1", period=days("2026-05-01", "2026-06-02")),
+    electricity("1", period=days("1990-01-01", "1990-02-01")),
+    electricity("1", period=days("2024-02-29", "2025-02-28")),
+    _with(example(Kind.PENALTY), lambda sent: setattr(sent.penalty, "decided_date", "2026-06-02")),
+    _with(plan(), lambda sent: setattr(sent.transition_plan.milestones[0], "completed_date", "")),
+    _with(electricity("1"), lambda sent: sent.compiled_time.FromDatetime(RECEIVED_AT + timedelta(days=1))),
+]
+
+
+# Sound by how they arrive.
+SOUND_ARRIVALS = [
+    Case(
+        sent=electricity("1"), provider=replace(ENTITLED, signature=SignatureDuty.REQUIRED), signature=Signature(state=SignatureState.SOUND)
+    ),
 ]
 
 
@@ -270,6 +308,10 @@ class TestFormRules:
     @pytest.mark.parametrize("sent", SOUND, ids=lambda sent: str(sent.WhichOneof("content")))
     def test_let_sound_records_pass(self, sent: intake.Submission) -> None:
         assert ids(Case(sent=sent)) == set()
+
+    @pytest.mark.parametrize("case", SOUND_ARRIVALS)
+    def test_let_records_pass_that_arrived_soundly(self, case: Case) -> None:
+        assert ids(case) == set()
 
     def test_each_have_a_planted_case(self) -> None:
         assert {rule_id for rule_id, _, _ in CASES} == {rule.rule_id for rule in catalogue.FORM_RULES}

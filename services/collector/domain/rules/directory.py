@@ -17,6 +17,7 @@ from services.collector.domain.submission import Submission
     rule_id="SUBJECT_NOT_IN_DIRECTORY",
     severity=Severity.WARNING,
     rationale="Without an entry nobody knows the industry, so no activity method and no peer group can be chosen.",
+    possible_harm="The subject gets no grade, or one among the wrong peers.",
     source="Shanxi pilot, step 1: 建立名录库",
     innocent_explanation="The entry is still on its way.",
     what_to_do="The registry provider sends a registry entry for the subject.",
@@ -31,6 +32,7 @@ def subject_not_in_directory(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_NOT_REGISTERED",
     severity=Severity.NOTICE,
     rationale="A plant that no entry names cannot be kept from counting on two accounts.",
+    possible_harm="The plant may count on two accounts: one of the two enterprises looks worse than it is.",
     source="this bureau: a facility with its owner over time stands on every posting",
     innocent_explanation="The facility is new, or the figures are older than the entry's first day of ownership.",
     what_to_do="The registry provider adds the facility, with its dates, to the subject's entry.",
@@ -45,6 +47,7 @@ def facility_not_registered(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_NUMBER_MISSING",
     severity=Severity.WARNING,
     rationale="An empty facility number means the only facility; of several it cannot be told which one is meant.",
+    possible_harm="A sum for all plants is posted beside one of them, or a plant goes missing.",
     source="carbonbureau.intake.v1.Submission, facility_number",
     innocent_explanation="The provider has one contract with the enterprise as a whole and does not know its plants.",
     what_to_do="Send the facility number, or one record for each facility.",
@@ -60,6 +63,7 @@ def facility_number_missing(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_OF_ANOTHER_SUBJECT",
     severity=Severity.SEVERE,
     rationale="One plant never counts in two accounts: its emissions belong to the owner of the period.",
+    possible_harm="Seller and buyer both carry the emissions, or neither does; a bank sees a reduction that was a sale.",
     source="GB/T 32150-2015, 4.1 (boundary of the legal entity); this bureau, identity",
     innocent_explanation="The plant was sold and one side reports for the year as a whole; or the number has a typing error.",
     what_to_do="Correct the facility number or the subject, or have the registry correct the dates of ownership.",
@@ -79,6 +83,7 @@ def facility_of_another_subject(view: AccountView) -> Iterator[Suspicion]:
     severity=Severity.NOTICE,
     rationale="Figures follow the facility: they count on the account of who has it in their period, whoever's code they came under.",
     source="GB/T 32150-2015, 4.1 (boundary of the legal entity); GHG Protocol Corporate Standard, ch. 5 (structural changes)",
+    possible_harm="Counted on the old account, a plant that was sold makes its former owner look worse and the buyer better than they are.",
     innocent_explanation="The provider reports the month of a transfer whole, or has not changed its contract yet.",
     what_to_do="Report the facility under the code of its present owner from now on.",
 )
@@ -97,6 +102,7 @@ def facility_passed_on(view: AccountView) -> Iterator[Suspicion]:
     severity=Severity.WARNING,
     rationale="One provider that states the same quantity under the codes of the old and of the new owner counts it twice.",
     source="this bureau, identity (README, decisions)",
+    possible_harm="The month of a sale counts double, and the buyer's intensity with it.",
     innocent_explanation="Each of the two was sent its share of the month, stated as the whole month.",
     what_to_do="State the days that each record covers, or withdraw the one under the former owner's code.",
 )
@@ -116,6 +122,7 @@ def reported_by_both_owners(view: AccountView) -> Iterator[Suspicion]:
     severity=Severity.NOTICE,
     rationale="An enterprise that was merged or deregistered has no account of its own any more; what it was stays on record.",
     source="GHG Protocol Corporate Standard, ch. 5 (structural changes and the base year)",
+    possible_harm="A bank lends to an enterprise that is none any more, on a grade that nobody will earn again.",
     innocent_explanation="Mergers and ends are lawful; the entry says so.",
     what_to_do="Nothing; readers of the account look at the successor.",
 )
@@ -129,6 +136,7 @@ def subject_ended(view: AccountView) -> Iterator[Suspicion]:
     severity=Severity.WARNING,
     rationale="Nobody burns, buys or makes anything after it ended: either it goes on, or the figures are another's.",
     source="this bureau, identity (README, decisions)",
+    possible_harm="The plant's emissions stand where nobody looks, and its new owner appears cleaner than it is.",
     innocent_explanation="A successor took the plant over and no entry says so yet.",
     what_to_do="The registry provider names the successor; the provider reports under the code of who has the plant.",
 )
@@ -137,7 +145,8 @@ def figures_after_the_end(view: AccountView) -> Iterator[Suspicion]:
         return
     for use in view.uses:
         period = use.submission.period
-        if use.facility.counts() and period is not None and period.start >= view.ended_from:
+        assert period is not None
+        if use.facility.counts() and period.start >= view.ended_from:
             yield Suspicion(message="a figure of a period after the subject ended", evidence=(use.submission,), period=period)
 
 
@@ -145,6 +154,7 @@ def figures_after_the_end(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_CONTESTED",
     severity=Severity.SEVERE,
     rationale="Two entries that give one plant to two subjects from the same day are equally good; picking one would be a guess.",
+    possible_harm="The plant is missing from both accounts until the registry decides: both look cleaner than they are.",
     source="this bureau, identity (README, decisions)",
     innocent_explanation="A group registered the plant for the parent and for the subsidiary.",
     what_to_do="The registry provider corrects one of the two entries; nothing is posted for the plant until then.",
@@ -163,6 +173,7 @@ def facility_contested(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_CLAIMED_TWICE",
     severity=Severity.WARNING,
     rationale="Two subjects that own a plant on the same day are an error in the directory, even where the later claim settles it.",
+    possible_harm="The earlier owner's account loses a plant that may still be its own.",
     source="this bureau, identity (README, decisions)",
     innocent_explanation="The seller's entry was not ended when the plant was sold.",
     what_to_do="The registry provider sends the earlier owner's entry with the day on which ownership ended.",
@@ -182,6 +193,7 @@ def facility_claimed_twice(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_OWNER_CHANGED",
     severity=Severity.NOTICE,
     rationale="With a plant its emissions and output move from one account to another: a fall that is no reduction.",
+    possible_harm="A sale is read as a reduction, a purchase as a rise.",
     source="GHG Protocol Corporate Standard, ch. 5 (structural changes and the base year)",
     innocent_explanation="Plants are bought and sold.",
     what_to_do="Nothing; readers of the account weigh the change.",
@@ -196,6 +208,7 @@ def facility_owner_changed(view: AccountView) -> Iterator[Suspicion]:
     rule_id="OPERATOR_CHANGED",
     severity=Severity.NOTICE,
     rationale="A subject under another name may be another enterprise that goes on under the code, or the plant of a new operator.",
+    possible_harm="The history of one enterprise is held against another.",
     source="this bureau, after the ownership changes in the Clean Energy Regulator's facility data",
     innocent_explanation="The enterprise was renamed; the law form or the spelling changed.",
     what_to_do="The registry provider confirms that the subject is the same.",

@@ -25,7 +25,7 @@ _PAST_DAYS = frozenset(
         *("filed_date", "issued_date", "drawn_date", "completed_date"),
     }
 )
-_PAST_DAYS_OF_CONTENT: dict[type[Content], tuple[str, ...]] = {
+_PAST_DAYS_OF_CONTENT: dict[type[object], tuple[str, ...]] = {
     content: names for content in KIND_OF_CONTENT if (names := tuple(one.name for one in fields(content) if one.name in _PAST_DAYS))
 }
 _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
@@ -35,6 +35,7 @@ _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
     rule_id="FORM_PERIOD_MISSING",
     severity=Severity.SEVERE,
     rationale="A figure without its period cannot be compared or added.",
+    possible_harm="The figure counts for no month or for every month.",
     source=CONTRACT,
     innocent_explanation=NO_INNOCENT_EXPLANATION,
     what_to_do="Set period for every kind but those that carry a date or a year of their own.",
@@ -51,6 +52,7 @@ def period_missing(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_PERIOD_NOT_HALF_OPEN",
     severity=Severity.SEVERE,
     rationale="The end is the first day after the period. Read any other way, neighbouring periods overlap or leave a day out.",
+    possible_harm="The last day of every month is missing or counted twice: 3 % of a year.",
     source="carbonbureau.common.v1.Period",
     innocent_explanation="A single day was sent with that day as its end, as many forms on paper do.",
     what_to_do="Send the first day after the period as end_date: January 2024 is 2024-01-01 to 2024-02-01.",
@@ -63,6 +65,7 @@ def period_not_half_open(received: Received, context: FormContext) -> str | None
     rule_id="FORM_PERIOD_TOO_LONG",
     severity=Severity.SEVERE,
     rationale="Figures of more than a year cannot be laid against any yearly statement, factor or target.",
+    possible_harm="A rise in one year hides in the sum of several.",
     source="this bureau; GB/T 32150-2015, 4.2: the accounting period is the year",
     innocent_explanation="Several years were reported in one sum.",
     what_to_do="Send one record for each year, or shorter ones.",
@@ -78,6 +81,7 @@ def period_too_long(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_PERIOD_IN_THE_FUTURE",
     severity=Severity.SEVERE,
     rationale="What has not happened yet can be planned, not reported.",
+    possible_harm="A plan counts as a result; a bank lends on a reduction that has not happened.",
     source="征信业管理条例 Art. 23: information is to be accurate",
     innocent_explanation="The plan of a month was sent as its result.",
     what_to_do="Send the record when its period is over.",
@@ -96,6 +100,7 @@ def period_in_the_future(received: Received, context: FormContext) -> str | None
     rule_id="FORM_PERIOD_TOO_EARLY",
     severity=Severity.SEVERE,
     rationale="Accounts begin with the first base year that any scheme knows; what is older is a date gone wrong.",
+    possible_harm="The figure is missing from the year that was meant, which then looks like a reduction.",
     source="Kyoto Protocol, Art. 3: base year 1990",
     innocent_explanation="A year was written with two digits.",
     what_to_do=f"Send periods from {YEAR_MIN} on.",
@@ -110,6 +115,7 @@ def period_too_early(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_ZONE_UNKNOWN",
     severity=Severity.SEVERE,
     rationale="Civil dates mean different hours in different zones.",
+    possible_harm="Figures of neighbouring periods overlap by hours, or leave hours out.",
     source="IANA time zone database",
     innocent_explanation="An abbreviation (CST) was sent, which names several zones.",
     what_to_do="Send the zone's IANA name, e.g. Asia/Shanghai.",
@@ -122,6 +128,7 @@ def zone_unknown(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_DATE_MALFORMED",
     severity=Severity.SEVERE,
     rationale="A date that can be read in two ways is no date.",
+    possible_harm="03/04 is March or April: a penalty or a target counts in the wrong month.",
     source="ISO 8601, calendar date, extended format",
     innocent_explanation="Dates were written with slashes, or a day that the month does not have was computed.",
     what_to_do="Write dates as 2024-01-31.",
@@ -134,6 +141,7 @@ def date_malformed(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_DATES_OUT_OF_ORDER",
     severity=Severity.SEVERE,
     rationale="What ends before it begins cannot be applied to any day.",
+    possible_harm="A plant belongs to nobody, a permit never held: what follows from it is wrong for every day.",
     source=CONTRACT,
     innocent_explanation="The two dates were swapped.",
     what_to_do="Send the end after the beginning: the first day on which it no longer holds.",
@@ -155,6 +163,7 @@ def dates_out_of_order(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_DAY_IN_THE_FUTURE",
     severity=Severity.SEVERE,
     rationale="What was decided, executed or completed has a day that has been.",
+    possible_harm="A milestone or repair that has not happened improves the grade.",
     source="征信业管理条例 Art. 23: information is to be accurate",
     innocent_explanation="The day on which a decision takes effect was sent in place of the day on which it was made.",
     what_to_do="Send the record when it has happened, with its day.",
@@ -166,8 +175,6 @@ def day_in_the_future(received: Received, context: FormContext) -> str | None:
 
 
 def _past_days(content: Content | None) -> Iterator[tuple[str, date]]:
-    if content is None:
-        return
     for name in _PAST_DAYS_OF_CONTENT.get(type(content), ()):
         if (day := getattr(content, name)) is not None:
             yield name, day
@@ -181,6 +188,7 @@ def _past_days(content: Content | None) -> Iterator[tuple[str, date]]:
     rule_id="FORM_COMPILED_TIME",
     severity=Severity.SEVERE,
     rationale="A time that no calendar knows, or that lies ahead, shows that the record was not written by a working program.",
+    possible_harm="Nobody can tell which of two records is the newer one when the provider is asked.",
     source="google.protobuf.Timestamp",
     innocent_explanation="The sender's clock is wrong.",
     what_to_do="Send the time at which the record was compiled, or leave it unset.",
@@ -195,6 +203,7 @@ def compiled_time(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_CERTIFICATE_MONTH",
     severity=Severity.SEVERE,
     rationale="The month of generation says which consumption a green electricity certificate can stand for.",
+    possible_harm="A certificate is laid against consumption of another year; purchased electricity looks green.",
     source="绿色电力证书 rules: certificates carry the month of generation",
     innocent_explanation="The month was written as 2024年1月 or 202401.",
     what_to_do="Write the month as 2024-01.",

@@ -60,6 +60,7 @@ MEASURED_RANGE = {
     rule_id="PROVIDERS_DIFFER",
     severity=Severity.WARNING,
     rationale="Two providers that state the same quantity more than 10 % apart cannot both be right.",
+    possible_harm="One of the two figures is wrong, and it may be the one that counts: the grade rests on a coin.",
     source="this bureau, between providers; so is the limit of 10 %",
     innocent_explanation="Meter reading days and invoice days differ; a stock was built up or used.",
     what_to_do="Compare meter, invoice and records of the plant; send a correction if yours is wrong.",
@@ -82,6 +83,7 @@ def providers_differ(view: AccountView) -> Iterator[Suspicion]:
     rule_id="REPORTED_DIFFERS_FROM_ACTIVITY",
     severity=Severity.WARNING,
     rationale="Reported emissions must follow from the fuel that was burnt and the electricity that was bought.",
+    possible_harm="Emissions are under- or overstated; a loan is priced by a figure that the fuel does not bear out.",
     source="GB/T 32151.1; the limit of 10 % is ours",
     innocent_explanation="Measured carbon content was used for the report and not sent with the fuel.",
     what_to_do="Send measured NCV and carbon content with the fuel, or correct the report.",
@@ -105,6 +107,7 @@ def reported_differs_from_activity(view: AccountView) -> Iterator[Suspicion]:
     rule_id="OUTPUT_WITHOUT_ENERGY",
     severity=Severity.WARNING,
     rationale="Nothing is made without energy; output for which neither energy nor emissions are reported hides one of the two.",
+    possible_harm="Intensity is computed over output whose emissions are missing: the subject looks cleaner than it is.",
     source="this bureau, falsification patterns",
     innocent_explanation="Energy is reported later, or for a facility without number.",
     what_to_do="Send the energy use or the emissions of the period.",
@@ -128,6 +131,7 @@ def output_without_energy(view: AccountView) -> Iterator[Suspicion]:
     severity=Severity.WARNING,
     rationale="Figures that stop while the plant goes on making things are lost data or a way to look cleaner; until they come, the "
     "account is compared as of the last month that is whole.",
+    possible_harm="A lost feed looks like a reduction; a transition loan is granted for it.",
     source="this bureau",
     innocent_explanation="The source was taken out of service, or another provider reports it under another name.",
     what_to_do="Send the figures that are missing; where the source has ended, send figures of 0.",
@@ -151,6 +155,7 @@ def series_ceased(view: AccountView) -> Iterator[Suspicion]:
     rule_id="EMISSIONS_WITHOUT_OUTPUT",
     severity=Severity.WARNING,
     rationale="Emissions of a year in which nothing was made have no intensity and no place among peers.",
+    possible_harm="No intensity, no peers: the subject is not graded for the year.",
     source="this bureau; the Clean Energy Regulator's facility data have such rows",
     innocent_explanation="The plant was built, mothballed or held in reserve; or the output is reported by someone else.",
     what_to_do="Send the output of the year, 0 if there was none, or explain.",
@@ -166,6 +171,7 @@ def emissions_without_output(view: AccountView) -> Iterator[Suspicion]:
     rule_id="INTENSITY_OUT_OF_RANGE",
     severity=Severity.WARNING,
     rationale="Physics bounds what a unit of product can emit on its route: wind above 0.3 t/MWh does not come from wind.",
+    possible_harm="The subject is best or worst of its peers by a wrong unit, and moves their quantiles.",
     source="this bureau, around typical intensities of the technologies",
     innocent_explanation="The plant hardly ran; it has an auxiliary boiler or diesel set; it also delivers heat.",
     what_to_do="Check units, energy source and output; explain if they are right.",
@@ -175,23 +181,21 @@ def intensity_out_of_range(view: AccountView) -> Iterator[Suspicion]:
         route = year.process_route.casefold().replace(" ", "_")
         limits = INTENSITY_RANGE.get((year.product_code, route)) or INTENSITY_RANGE.get((year.product_code, ANY_ROUTE))
         intensity = year.intensity_tco2e_per_unit
-        # A year in which months are missing on either side says nothing about the plant.
-        if limits is None or intensity is None or not year.output_complete:
+        # A year in which months are missing on either side has no intensity.
+        if limits is None or intensity is None:
             continue
-        if not limits[0] <= intensity <= limits[1]:
-            side = "below" if intensity < limits[0] else "above"
-            limit = limits[0] if intensity < limits[0] else limits[1]
-            yield Suspicion(
-                message=f"intensity of {year.product_code} by {route or 'any route'} is {side} {limit} tCO2e per {year.output_unit}",
-                period=year.period,
-                about=side,
-            )
+        of = f"intensity of {year.product_code} by {route or 'any route'} is"
+        if intensity < limits[0]:
+            yield Suspicion(message=f"{of} below {limits[0]} tCO2e per {year.output_unit}", period=year.period, about="below")
+        if intensity > limits[1]:
+            yield Suspicion(message=f"{of} above {limits[1]} tCO2e per {year.output_unit}", period=year.period, about="above")
 
 
 @rule(
     rule_id="MEASURED_PARAMETER_OUT_OF_RANGE",
     severity=Severity.WARNING,
     rationale="A measured calorific value or carbon content far from any fuel of the name moves emissions by the same share.",
+    possible_harm="All emissions of the fuel are wrong by the same factor.",
     source="this bureau, around the defaults of 企业温室气体排放核算与报告指南 发电设施",
     innocent_explanation="The value was stated in kcal/kg, or on another basis (dry, as received).",
     what_to_do="State GJ per unit and tC/GJ on the basis as received.",
@@ -201,9 +205,10 @@ def measured_parameter_out_of_range(view: AccountView) -> Iterator[Suspicion]:
         content = submission.content
         if not isinstance(content, FuelUse) or content.fuel_code not in MEASURED_RANGE:
             continue
-        measured = (content.ncv_gj_per_unit, content.carbon_content_tc_per_gj)
-        names = ("ncv_gj_per_unit", "carbon_content_tc_per_gj")
-        for name, value, (low, high) in zip(names, measured, MEASURED_RANGE[content.fuel_code], strict=True):
+        of_ncv, of_carbon = MEASURED_RANGE[content.fuel_code]
+        measured = {"ncv_gj_per_unit": (content.ncv_gj_per_unit, *of_ncv)}
+        measured["carbon_content_tc_per_gj"] = (content.carbon_content_tc_per_gj, *of_carbon)
+        for name, (value, low, high) in measured.items():
             if value is not None and not low <= value <= high:
                 message = f"{name} of {content.fuel_code} is not between {low} and {high}"
                 yield Suspicion(message=message, evidence=(submission,), period=submission.period, about=name)
@@ -213,6 +218,7 @@ def measured_parameter_out_of_range(view: AccountView) -> Iterator[Suspicion]:
     rule_id="INVESTMENT_ABOVE_EXPENDITURE",
     severity=Severity.WARNING,
     rationale="A part of capital expenditure cannot be larger than the whole; the share would pass 100 %.",
+    possible_harm="The investment share, 40 % of an early-stage score together with progress, passes 100 %.",
     source="carbonbureau.intake.v1.TransitionInvestment",
     innocent_explanation="One figure is in yuan, the other in 10,000 yuan; or the two speak of different periods.",
     what_to_do="Send both in yuan for the same period.",
@@ -228,6 +234,7 @@ def investment_above_expenditure(view: AccountView) -> Iterator[Suspicion]:
     rule_id="TECHNOLOGY_NOT_RECOGNISED",
     severity=Severity.NOTICE,
     rationale="Only recognised reduction technologies count in the investment share; an air-pollutant retrofit is no carbon measure.",
+    possible_harm="Money for an air-pollutant retrofit would count as transition.",
     source="domain/recognised_technologies.toml",
     innocent_explanation="The technology is known under another code or not yet in the catalogue.",
     what_to_do="Use the code of the catalogue, or propose the technology for it.",
@@ -246,6 +253,7 @@ def technology_not_recognised(view: AccountView) -> Iterator[Suspicion]:
     rule_id="PERIOD_ENDS_ON_LAST_DAY",
     severity=Severity.NOTICE,
     rationale="The end of a period is the first day after it. From the first of a month to the last, one day is probably missing.",
+    possible_harm="One day in thirty is missing from both emissions and output.",
     source="carbonbureau.common.v1.Period",
     innocent_explanation="The plant was closed or sold on the day before; the period is what it says.",
     what_to_do="If the last day belongs to the period, correct the record: January 2024 is 2024-01-01 to 2024-02-01.",
@@ -262,6 +270,7 @@ def period_ends_on_last_day(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FIGURE_REPEATED",
     severity=Severity.WARNING,
     rationale="A measured quantity is never the same to the last digit in three periods running: such figures are copied.",
+    possible_harm="A rise since then is hidden; the trend that the grade follows is invented.",
     source="this bureau, falsification patterns: copied periods, frozen readings",
     innocent_explanation="A minimum quantity is invoiced; the period's share of a yearly figure was reported.",
     what_to_do="Send the figures of each period, or state that they are shares of a year.",
@@ -284,6 +293,7 @@ def figure_repeated(view: AccountView) -> Iterator[Suspicion]:
     rule_id="ROUND_NUMBERS",
     severity=Severity.NOTICE,
     rationale="Meters and scales do not read in thousands; figures that always do are estimates.",
+    possible_harm="Estimates count with the data quality of measurements.",
     source="this bureau, falsification patterns: round numbers; so are six figures and 80 %",
     innocent_explanation="The provider rounds on purpose, or its system keeps only thousands.",
     what_to_do="Send figures as they were measured, or state the basis as declared.",
@@ -302,6 +312,7 @@ def round_numbers(view: AccountView) -> Iterator[Suspicion]:
     rule_id="QUANTITY_STATED_TWICE",
     severity=Severity.WARNING,
     rationale="The same amount of the same quantity and period under two record numbers is more likely one record sent twice.",
+    possible_harm="The quantity counts twice: emissions or output are overstated.",
     source="this bureau",
     innocent_explanation="Two equal invoices, or two equal meters.",
     what_to_do="Correct one of the two to 0 if it stands for the same thing.",
@@ -309,8 +320,6 @@ def round_numbers(view: AccountView) -> Iterator[Suspicion]:
 def quantity_stated_twice(view: AccountView) -> Iterator[Suspicion]:
     for resolution in view.resolutions:
         for figure in resolution.all_figures():
-            if len(figure.figures) == 1:
-                continue
             same = defaultdict(list)
             for one in figure.figures:
                 same[one.part, one.amount].append(one.submission)
@@ -331,6 +340,4 @@ def _series(view: AccountView) -> Iterator[tuple[str, Sequence[ProviderFigure]]]
         if resolution.quantity.measure is Measure.INVESTMENT:
             continue
         for _, figures in groupby(resolution.all_figures(), key=lambda figure: figure.provider_code):
-            series = list(figures)
-            if len(series) >= REPEATED_PERIODS_MIN:
-                yield resolution.quantity.name(), series
+            yield resolution.quantity.name(), list(figures)

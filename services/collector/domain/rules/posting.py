@@ -17,6 +17,7 @@ from services.collector.domain.statement import LIMITED_RULE, is_limited
     rule_id="CORRECTION_PARKED",
     severity=Severity.NOTICE,
     rationale="A correction counts when all revisions before it are there: else nobody knows what it corrects.",
+    possible_harm="The account shows the figure that the provider already knows to be wrong.",
     source="this bureau, identity (README, decisions)",
     innocent_explanation="The original comes by another way and is late.",
     what_to_do="Send the missing revision.",
@@ -31,6 +32,7 @@ def correction_parked(view: AccountView) -> Iterator[Suspicion]:
     rule_id="CORRECTION_OF_ANOTHER_SUBJECT",
     severity=Severity.WARNING,
     rationale="A correction replaces what it corrects. About another subject it would replace nothing there and wait for ever here.",
+    possible_harm="A wrong figure stays on one account, a right one is missing from another.",
     source="this bureau, identity (README, decisions): a correction never moves a record to another subject",
     innocent_explanation="The correction names the wrong subject, or the original does; or the record number was used again.",
     what_to_do=(
@@ -48,6 +50,7 @@ def correction_of_another_subject(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FUEL_UNKNOWN",
     severity=Severity.WARNING,
     rationale="A fuel that the method does not know has no factor; a similar one is never taken in its place.",
+    possible_harm="Emissions of a fuel are missing from the total; the subject looks cleaner than it is.",
     source="GB/T 32151.1; method file of the subject's industry",
     innocent_explanation="The fuel is known under another code.",
     what_to_do="Use the code of the method, or have the fuel added to it with a source.",
@@ -60,6 +63,7 @@ def fuel_unknown(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FUEL_UNIT",
     severity=Severity.WARNING,
     rationale="Tonnes and cubic metres of a fuel cannot be turned into each other without its density, which nobody stated.",
+    possible_harm="Emissions of a fuel are missing from the total until the unit is mended.",
     source="GB/T 32151.1; method file of the subject's industry",
     innocent_explanation="Liquefied gas is weighed, piped gas is metered.",
     what_to_do="Send the quantity in the unit of the method.",
@@ -72,6 +76,7 @@ def fuel_unit(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACTOR_MISSING",
     severity=Severity.WARNING,
     rationale="A factor of another year or region would be a guess that looks like a figure.",
+    possible_harm="Emissions of the period are missing from the total; no intensity is given.",
     source="this bureau: factors are never picked silently",
     innocent_explanation="The factor of the year is not announced yet, or the period lies across two factors.",
     what_to_do="Report shorter periods; the bureau adds the factor when it is announced.",
@@ -84,6 +89,7 @@ def factor_missing(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACTOR_AMBIGUOUS",
     severity=Severity.SEVERE,
     rationale="Two factors for one day: whichever is picked, the other could have been.",
+    possible_harm="Nothing is posted: the subject has no grade through no fault of its own.",
     source="this bureau: two factors for one date are an error",
     innocent_explanation="None: the bureau's method file is at fault.",
     what_to_do="The bureau mends the method file.",
@@ -96,6 +102,7 @@ def factor_ambiguous(view: AccountView) -> Iterator[Suspicion]:
     rule_id="METHODS_AMBIGUOUS",
     severity=Severity.SEVERE,
     rationale="Two methods for one industry and day: whichever is picked, the other could have been.",
+    possible_harm="Nothing is posted: the subject has no grade through no fault of its own.",
     source="this bureau, accounting methods (domain/methods)",
     innocent_explanation="None: the bureau's method files are at fault.",
     what_to_do="The bureau ends one method on the day on which the other begins.",
@@ -109,6 +116,7 @@ def methods_ambiguous(view: AccountView) -> Iterator[Suspicion]:
     rule_id="REPORTED_NOT_POSTED",
     severity=Severity.NOTICE,
     rationale="Emissions computed from fuel and electricity stand on the account; the reported figure is compared and not added.",
+    possible_harm="None by itself: a reader may look for the reported figure in vain.",
     source="GB/T 32151.1: calculation from activity data",
     innocent_explanation="This is the rule, not an irregularity.",
     what_to_do="Nothing.",
@@ -124,6 +132,7 @@ def reported_not_posted(view: AccountView) -> Iterator[Suspicion]:
     rule_id="ACTIVITY_NOT_POSTED",
     severity=Severity.WARNING,
     rationale="Fuel or electricity stands instead of a reported figure only if it covers all of its days at no worse quality.",
+    possible_harm="The better figure is left out; the account rests on the enterprise's own word.",
     source="this bureau: one month must not take the place of a verified year",
     innocent_explanation="Activity data are reported by the month and the newest are still on their way; or the report was verified.",
     what_to_do="Send the activity data of the remaining days, or metered in place of declared ones.",
@@ -138,6 +147,7 @@ def activity_not_posted(view: AccountView) -> Iterator[Suspicion]:
     rule_id="OVERLAP_NOT_POSTED",
     severity=Severity.NOTICE,
     rationale="Figures that share some days but not all can be neither added nor compared.",
+    possible_harm="Days are missing from the account; a fall may be a gap.",
     source="this bureau, until figures are reconciled",
     innocent_explanation="One provider reports by the quarter, another by the month.",
     what_to_do="Report by calendar month.",
@@ -160,6 +170,7 @@ def overlap_not_posted(view: AccountView) -> Iterator[Suspicion]:
     rule_id="TOTAL_NOT_POSTED",
     severity=Severity.NOTICE,
     rationale="A total beside its parts, or for the whole subject beside its facilities, would count twice.",
+    possible_harm="Read as an addition, the total would double the subject's emissions.",
     source="this bureau",
     innocent_explanation="The provider sends the total for convenience.",
     what_to_do="Send either the total or the parts.",
@@ -174,14 +185,16 @@ def total_not_posted(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FIGURE_BEYOND_LIMIT",
     severity=Severity.SEVERE,
     rationale="A quarter of the world's yearly emissions on one line is no fact about one subject and would drown all others.",
+    possible_harm="One line would make the subject the largest emitter on earth; left out, the account is incomplete.",
     source="this bureau: 10^10 tCO2e of emissions, 10^12 of anything else",
     innocent_explanation="Kilograms were sent as tonnes; or a program sent one figure under very many record numbers.",
     what_to_do="Send a correction with the right unit.",
 )
 def figure_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
+    own = f"10^{AMOUNT_MAX.adjusted()}"
+    limits = {Measure.OUTPUT: f"{own} of its unit", Measure.INVESTMENT: f"{own} yuan"}
     for remark in _remarks(view, Unposted.BEYOND_LIMIT):
-        of_its_own = remark.quantity.measure in (Measure.OUTPUT, Measure.INVESTMENT)
-        limit = f"10^{AMOUNT_MAX.adjusted()} {remark.quantity.unit}" if of_its_own else f"10^{POSTED_TCO2E_MAX.adjusted()} tCO2e"
+        limit = limits.get(remark.quantity.measure, f"10^{POSTED_TCO2E_MAX.adjusted()} tCO2e")
         yield _suspicion(remark, f"{remark.quantity.name()}: more than {limit}; not posted")
 
 
@@ -189,6 +202,7 @@ def figure_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
     rule_id="WINDOW_BEYOND_LIMIT",
     severity=Severity.SEVERE,
     rationale="A total of more than 10^14, or an intensity of that size, is no fact about one subject, and no amount of the contract.",
+    possible_harm="The year has no totals and no grade.",
     source="this bureau, numbers and time (README, decisions)",
     innocent_explanation="A program sent one figure under very many facility numbers; or output was stated in billions of the unit.",
     what_to_do="Send corrections of the largest figures of the window, with the right unit.",
@@ -203,6 +217,7 @@ def window_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
     rule_id=LIMITED_RULE,
     severity=Severity.NOTICE,
     rationale="A statement that leaves lines out must say so; totals are of everything, but single old lines are not shown.",
+    possible_harm="A reader takes the lines shown for all there are.",
     source="this bureau: the statement travels in one event",
     innocent_explanation="A subject with very many facilities, or decades of monthly figures.",
     what_to_do="Nothing; the postings of all periods stay on the account.",
