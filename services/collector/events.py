@@ -15,6 +15,7 @@ from carbonbureau.intake.v1 import notice_pb2
 from google.protobuf import timestamp_pb2
 from kafka.codec import zstd_encode
 
+from services.collector import statement_sections
 from services.collector.domain.annual import OUTPUT_SCALE, AnnualFigures
 from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.finding import AccountFinding, Severity
@@ -229,6 +230,7 @@ def statement(content: Statement, *, subject_id: UUID, subject_code: str) -> acc
         annual_figures=[_annual(figures) for figures in content.annual_figures],
         evidence_root=content.evidence_root,
         evidence_count=content.evidence_count,
+        allowances=statement_sections.allowances(content),
     )
 
 

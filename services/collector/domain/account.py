@@ -8,9 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from uuid import UUID
 
 from services.collector.domain import directory, subject_code
+from services.collector.domain.allowance import AllowanceAccount, allowance_account
 from services.collector.domain.annual import AnnualFigures, annual_figures
 from services.collector.domain.basis import Unit
 from services.collector.domain.contents.emissions import ReportedEmissions
@@ -64,6 +66,10 @@ class AccountView:
     comparisons: Sequence[Comparison]
     # How many lines of each sort its statement shows: fewer where one event could not hold them.
     lines_max: int = LINES_MAX
+
+    @cached_property
+    def allowances(self) -> AllowanceAccount:
+        return allowance_account(self.effective)
 
 
 def draw_up(

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeVar
 
 from services.collector.domain import merkle
 from services.collector.domain.account import AccountView
+from services.collector.domain.allowance import EtsYear, Pledge
 from services.collector.domain.annual import AnnualFigures
 from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.directory import Profile
@@ -31,6 +33,9 @@ class Statement:
     investments: Sequence[InvestmentLine]
     findings: Sequence[AccountFinding]
     annual_figures: Sequence[AnnualFigures]
+    ets_years: Sequence[EtsYear]
+    pledges: Sequence[Pledge]
+    offset_held_t: Decimal
     evidence_root: bytes
     evidence_count: int
 
@@ -50,6 +55,9 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
         investments=_newest(view.investments, view.lines_max),
         findings=sorted(kept, key=AccountFinding.order),
         annual_figures=view.annual_figures,
+        ets_years=view.allowances.years,
+        pledges=_newest(view.allowances.pledges, view.lines_max),
+        offset_held_t=view.allowances.offset_held_t,
         evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in view.effective)),
         evidence_count=len(view.effective),
     )
@@ -61,4 +69,4 @@ def _newest(lines: Sequence[Line], lines_max: int) -> Sequence[Line]:
 
 def is_limited(view: AccountView) -> bool:
     """Tell whether the statement of this account leaves out its oldest lines."""
-    return max(len(view.postings), len(view.outputs), len(view.investments)) > view.lines_max
+    return max(len(view.postings), len(view.outputs), len(view.investments), len(view.allowances.pledges)) > view.lines_max
