@@ -11,16 +11,18 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, events, rpc
+from services.collector import consumer, events, evidence, rpc
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
+from services.collector.evidence_text import checked_text, trace_text
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
@@ -83,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
     explain.add_argument("--known-on", type=_instant, metavar="INSTANT", help="as it was known then, ISO 8601 with zone (default: newest)")
     explain.set_defaults(command=_explain)
+
+    trace = commands.add_parser("trace", help="list the submissions behind a figure and show whether any was altered")
+    trace.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
+    figure = trace.add_mutually_exclusive_group(required=True)
+    figure.add_argument("--posting", type=UUID, metavar="ID", help="one posting")
+    figure.add_argument("--line", type=_line, metavar="START/END/SCOPE/CARRIER", help="a line, e.g. 2024-01-01/2024-02-01/1/coal")
+    trace.set_defaults(command=_trace)
+    commands.add_parser("fsck", help="derive again what was stored and say what was altered").set_defaults(command=_fsck)
     return parser
 
 
@@ -202,6 +212,28 @@ def _explain(parsed: argparse.Namespace) -> int:
             revision = statement_as_known_on(database, code=parsed.subject, at=parsed.known_on)
     print(statement_text(revision), end="")
     return 0
+
+
+def _trace(parsed: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database:
+        traces = evidence.trace(database, code=parsed.subject, posting_id=parsed.posting, line=parsed.line)
+    print(trace_text(traces), end="")
+    return 1 if any(trace.is_altered() for trace in traces) else 0
+
+
+def _fsck(_: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database:
+        checked = evidence.check(database)
+    print(checked_text(checked), end="")
+    return 1 if checked.faults else 0
+
+
+def _line(text: str) -> evidence.Line:
+    try:
+        start, end, scope, carrier = text.split("/", 3)
+        return evidence.Line(start=date.fromisoformat(start), end=date.fromisoformat(end), scope=int(scope), energy_carrier=carrier)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("name it as START/END/SCOPE/CARRIER, e.g. 2024-01-01/2024-02-01/1/coal") from error
 
 
 def _instant(text: str) -> datetime:
