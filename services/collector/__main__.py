@@ -22,12 +22,14 @@ from services.collector.accounts import AccountWorker, newest_statement, stateme
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
+from services.collector.domain.period_totals import Granularity
 from services.collector.evidence_text import checked_text, trace_text
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
 from services.collector.store import totals
 from services.collector.subscription import Subscription
+from services.collector.totals_text import totals_json, totals_text
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
@@ -84,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
     explain.add_argument("--known-on", type=_instant, metavar="INSTANT", help="as it was known then, ISO 8601 with zone (default: newest)")
+    explain.add_argument("--by", type=Granularity, choices=list(Granularity), help="totals by period instead of lines")
+    explain.add_argument("--json", action="store_true", help="totals as one JSON object (with --by)")
     explain.set_defaults(command=_explain)
 
     trace = commands.add_parser("trace", help="list the submissions behind a figure and show whether any was altered")
@@ -205,12 +209,20 @@ def _providers_apply(parsed: argparse.Namespace) -> int:
 
 
 def _explain(parsed: argparse.Namespace) -> int:
+    if parsed.json and parsed.by is None:
+        print(f"{SERVICE}: --json needs --by", file=sys.stderr)
+        return 2
     with _opened(load(CollectorSettings, service=SERVICE)) as database:
         if parsed.known_on is None:
             revision = newest_statement(database, code=parsed.subject)
         else:
             revision = statement_as_known_on(database, code=parsed.subject, at=parsed.known_on)
-    print(statement_text(revision), end="")
+    if parsed.by is None:
+        print(statement_text(revision), end="")
+    elif parsed.json:
+        print(totals_json(revision, parsed.by))
+    else:
+        print(totals_text(revision, parsed.by), end="")
     return 0
 
 

@@ -231,6 +231,8 @@ def statement(content: Statement, *, subject_id: UUID, subject_code: str) -> acc
         evidence_root=content.evidence_root,
         evidence_count=content.evidence_count,
         allowances=statement_sections.allowances(content),
+        fiscal_lines=[statement_sections.fiscal_line(line, _period(line.period)) for line in content.fiscal_lines],
+        incomplete_periods=[_period(period) for period in content.incomplete],
     )
 
 

@@ -3,11 +3,15 @@
 from decimal import Decimal
 
 from carbonbureau.accounts.v1 import account_pb2
+from carbonbureau.common.v1 import period_pb2
 
 from services.collector.domain.allowance import EtsYear, overdrawn_t
+from services.collector.domain.fiscal import FiscalLine
 from services.collector.domain.posting import AMOUNT_SCALE
 from services.collector.domain.statement import Statement
 from services.common.amounts import format_amount, quantise
+
+_YUAN_SCALE = 2
 
 
 def allowances(content: Statement) -> account_pb2.AllowanceAccount | None:
@@ -46,3 +50,18 @@ def _ets_year(year: EtsYear) -> account_pb2.EtsYearFigures:
 
 def _tonnes(amount: Decimal | None) -> str:
     return format_amount(quantise(amount, AMOUNT_SCALE)) if amount is not None else ""
+
+
+def fiscal_line(line: FiscalLine, period: period_pb2.Period) -> account_pb2.FiscalLine:
+    """Write what tax returns state for a period."""
+    return account_pb2.FiscalLine(
+        period=period,
+        revenue_yuan=_yuan(line.revenue_yuan),
+        value_added_yuan=_yuan(line.value_added_yuan),
+        tax_paid_yuan=_yuan(line.tax_paid_yuan),
+        data_quality=line.data_quality,
+    )
+
+
+def _yuan(amount: Decimal | None) -> str:
+    return format_amount(quantise(amount, _YUAN_SCALE)) if amount is not None else ""

@@ -22,6 +22,7 @@ from services.collector.domain.contents.transition import TransitionInvestment, 
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Claim, Facility, Profile, Register, Standing
 from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
+from services.collector.domain.fiscal import FiscalLines, fiscal_lines
 from services.collector.domain.kinds import Withdrawal
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
@@ -66,6 +67,12 @@ class AccountView:
     comparisons: Sequence[Comparison]
     # How many lines of each sort its statement shows: fewer where one event could not hold them.
     lines_max: int = LINES_MAX
+    # Days of which something is known that does not stand among the postings.
+    incomplete: Sequence[Period] = ()
+
+    @cached_property
+    def fiscal(self) -> FiscalLines:
+        return fiscal_lines(self.subject_id, self.effective)
 
     @cached_property
     def allowances(self) -> AllowanceAccount:
@@ -123,7 +130,8 @@ def draw_up(
     industry = profile.industry_code if profile is not None else ""
     postings = sorted(computation.postings, key=Posting.order)
     outputs = _outputs(resolutions)
-    years = annual_figures(postings=postings, outputs=outputs, industry_code=industry, incomplete=[*computation.incomplete, *contested])
+    incomplete = [*computation.incomplete, *contested]
+    years = annual_figures(postings=postings, outputs=outputs, industry_code=industry, incomplete=incomplete)
     return AccountView(
         subject_id=subject_id,
         effective=effective,
@@ -142,6 +150,7 @@ def draw_up(
         windows_beyond_limit=years.beyond_limit,
         remarks=[*remarks, *computation.remarks],
         comparisons=computation.comparisons,
+        incomplete=incomplete,
     )
 
 

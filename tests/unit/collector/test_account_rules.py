@@ -34,6 +34,7 @@ from tests.unit.collector.submissions import (
     owned,
     reported,
     rule_ids,
+    tax_return,
     the_book,
     view_of,
     year,
@@ -434,6 +435,11 @@ CASES = [
         rule_id="ALLOWANCES_BEYOND_LIMIT",
         sent=[("m", moved("GRANTED", "100000000000.1"))],
         harmless=[("m", moved("GRANTED", "100000000000"))],
+    ),
+    Planted(
+        rule_id="TAX_RETURN_BEYOND_LIMIT",
+        sent=[("tax-sx", tax_return("600000000000")), ("tax-sx", tax_return("400000000001"))],
+        harmless=[("tax-sx", tax_return("600000000000")), ("tax-sx", tax_return("400000000000"))],
     ),
 ]
 

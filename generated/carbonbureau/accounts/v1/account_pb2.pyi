@@ -100,6 +100,8 @@ class AccountStatement(_message.Message):
     EVIDENCE_ROOT_FIELD_NUMBER: _builtins.int
     EVIDENCE_COUNT_FIELD_NUMBER: _builtins.int
     ALLOWANCES_FIELD_NUMBER: _builtins.int
+    FISCAL_LINES_FIELD_NUMBER: _builtins.int
+    INCOMPLETE_PERIODS_FIELD_NUMBER: _builtins.int
     subject_id: _builtins.str
     """UUID of the subject."""
     subject_code: _builtins.str
@@ -146,6 +148,14 @@ class AccountStatement(_message.Message):
     def allowances(self) -> Global___AllowanceAccount:
         """Allowances and certified reductions; unset where nothing is known of any."""
 
+    @_builtins.property
+    def fiscal_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___FiscalLine]:
+        """Tax returns that count, oldest first: the denominators of intensity by value added and by tax."""
+
+    @_builtins.property
+    def incomplete_periods(self) -> _containers.RepeatedCompositeFieldContainer[_period_pb2.Period]:
+        """Stretches of days of which something is known that does not stand among the lines; there nothing is complete."""
+
     def __init__(
         self,
         *,
@@ -163,10 +173,12 @@ class AccountStatement(_message.Message):
         evidence_root: _builtins.bytes = ...,
         evidence_count: _builtins.int = ...,
         allowances: Global___AllowanceAccount | None = ...,
+        fiscal_lines: _abc.Iterable[Global___FiscalLine] | None = ...,
+        incomplete_periods: _abc.Iterable[_period_pb2.Period] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["allowances", b"allowances", "known_time", b"known_time", "plan", b"plan", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "allowances", b"allowances", "annual_figures", b"annual_figures", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "allowances", b"allowances", "annual_figures", b"annual_figures", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "fiscal_lines", b"fiscal_lines", "incomplete_periods", b"incomplete_periods", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -689,3 +701,43 @@ class PledgedAllowances(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PledgedAllowances: _TypeAlias = PledgedAllowances  # noqa: Y015
+
+@_typing.final
+class FiscalLine(_message.Message):
+    """What tax returns state for one period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    REVENUE_YUAN_FIELD_NUMBER: _builtins.int
+    VALUE_ADDED_YUAN_FIELD_NUMBER: _builtins.int
+    TAX_PAID_YUAN_FIELD_NUMBER: _builtins.int
+    DATA_QUALITY_FIELD_NUMBER: _builtins.int
+    revenue_yuan: _builtins.str
+    """Revenue, yuan."""
+    value_added_yuan: _builtins.str
+    """Value added, yuan; empty where a return of the period leaves it out."""
+    tax_paid_yuan: _builtins.str
+    """Tax paid, yuan."""
+    data_quality: _builtins.int
+    """Data quality, PCAF 1 to 5."""
+    @_builtins.property
+    def period(self) -> _period_pb2.Period:
+        """Period covered."""
+
+    def __init__(
+        self,
+        *,
+        period: _period_pb2.Period | None = ...,
+        revenue_yuan: _builtins.str = ...,
+        value_added_yuan: _builtins.str = ...,
+        tax_paid_yuan: _builtins.str = ...,
+        data_quality: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_quality", b"data_quality", "period", b"period", "revenue_yuan", b"revenue_yuan", "tax_paid_yuan", b"tax_paid_yuan", "value_added_yuan", b"value_added_yuan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FiscalLine: _TypeAlias = FiscalLine  # noqa: Y015
