@@ -5,7 +5,7 @@ subject's methods. What could not be posted is listed with its reason; the rules
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -111,7 +111,7 @@ def draw_up(
         for submission in effective
         if submission.period is not None and not isinstance(submission.content, TransitionInvestment)
     ]
-    remarks = [_not_ours(use) for use in uses if not use.facility.counts()]
+    remarks = [remark for use in uses if not use.facility.counts() for remark in _not_ours(use)]
     # 2. Choose what counts where several figures speak of one quantity.
     resolutions = _quantities(subject_id, uses, effective).resolved()
     resolutions = _without_doubled_totals(uses, resolutions, remarks)
@@ -201,12 +201,13 @@ def _figures(submission: Submission, facility_id: UUID) -> list[tuple[Quantity, 
     ]
 
 
-def _not_ours(use: Use) -> Remark:
+def _not_ours(use: Use) -> Iterator[Remark]:
+    """Remark on figures of a facility that is another's; what states no figure of the account leaves none out."""
     reason = Unposted.FACILITY_CONTESTED if use.facility.standing is Standing.CONTESTED else Unposted.FACILITY_OF_ANOTHER
     period = use.submission.period
     assert period is not None
-    quantity = _figures(use.submission, use.facility.facility_id)[0][0]
-    return Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
+    for quantity, _ in _figures(use.submission, use.facility.facility_id)[:1]:
+        yield Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
 
 
 def _without_doubled_totals(uses: Iterable[Use], resolutions: list[Resolution], remarks: list[Remark]) -> list[Resolution]:
