@@ -17,7 +17,7 @@ from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, events, evidence, rpc
+from services.collector import closing, consumer, events, evidence, rpc
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
@@ -96,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     figure.add_argument("--posting", type=UUID, metavar="ID", help="one posting")
     figure.add_argument("--line", type=_line, metavar="START/END/SCOPE/CARRIER", help="a line, e.g. 2024-01-01/2024-02-01/1/coal")
     trace.set_defaults(command=_trace)
+    close = commands.add_parser("close", help="close a month: its findings become final")
+    close.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
+    close.add_argument("--operator", required=True, metavar="NAME", help="who closes it; kept with the close")
+    close.set_defaults(command=_close)
     commands.add_parser("fsck", help="derive again what was stored and say what was altered").set_defaults(command=_fsck)
     return parser
 
@@ -238,6 +242,25 @@ def _fsck(_: argparse.Namespace) -> int:
         checked = evidence.check(database)
     print(checked_text(checked), end="")
     return 1 if checked.faults else 0
+
+
+def _close(parsed: argparse.Namespace) -> int:
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        closed = closing.close_month(database, month=parsed.month, operator=parsed.operator)
+    print(
+        f"{closed.close.month:%Y-%m} closed by {closed.close.operator} at {closed.close.closed_at.isoformat()}"
+        f"{' (recorded before)' if closed.again else ''}; {closed.accounts_marked} accounts are stated again"
+    )
+    return 0
+
+
+def _month(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m").date()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("name the month as YYYY-MM") from error
 
 
 def _line(text: str) -> evidence.Line:
