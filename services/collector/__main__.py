@@ -11,24 +11,28 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, skipping
+from services.collector import closing, consumer, directory_text, dry_run, events, evidence, redrive, rpc, skipping
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.directory_file import DirectoryRefusedError, parse_directory, refuse_sandbox_keys
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
+from services.collector.domain.period_totals import Granularity
 from services.collector.domain.submission import Outcome
+from services.collector.evidence_text import checked_text, trace_text
 from services.collector.providers import BrokerRefusedError, apply_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
 from services.collector.store import directory, totals
 from services.collector.store.redriving import Wanted
 from services.collector.subscription import Subscription
+from services.collector.totals_text import totals_json, totals_text
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
@@ -122,7 +126,21 @@ def _parser() -> argparse.ArgumentParser:
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
     explain.add_argument("--known-on", type=_instant, metavar="INSTANT", help="as it was known then, ISO 8601 with zone (default: newest)")
+    explain.add_argument("--by", type=Granularity, choices=list(Granularity), help="totals by period instead of lines")
+    explain.add_argument("--json", action="store_true", help="totals as one JSON object (with --by)")
     explain.set_defaults(command=_explain)
+
+    trace = commands.add_parser("trace", help="list the submissions behind a figure and show whether any was altered")
+    trace.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
+    figure = trace.add_mutually_exclusive_group(required=True)
+    figure.add_argument("--posting", type=UUID, metavar="ID", help="one posting")
+    figure.add_argument("--line", type=_line, metavar="START/END/SCOPE/CARRIER", help="a line, e.g. 2024-01-01/2024-02-01/1/coal")
+    trace.set_defaults(command=_trace)
+    close = commands.add_parser("close", help="close a month: its findings become final")
+    close.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
+    close.add_argument("--operator", required=True, metavar="NAME", help="who closes it; kept with the close")
+    close.set_defaults(command=_close)
+    commands.add_parser("fsck", help="derive again what was stored and say what was altered").set_defaults(command=_fsck)
     return parser
 
 
@@ -334,13 +352,62 @@ def _called_wrongly(what: str) -> int:
 
 
 def _explain(parsed: argparse.Namespace) -> int:
+    if parsed.json and parsed.by is None:
+        print(f"{SERVICE}: --json needs --by", file=sys.stderr)
+        return 2
     with _opened(load(CollectorSettings, service=SERVICE)) as database:
         if parsed.known_on is None:
             revision = newest_statement(database, code=parsed.subject)
         else:
             revision = statement_as_known_on(database, code=parsed.subject, at=parsed.known_on)
-    print(statement_text(revision), end="")
+    if parsed.by is None:
+        print(statement_text(revision), end="")
+    elif parsed.json:
+        print(totals_json(revision, parsed.by))
+    else:
+        print(totals_text(revision, parsed.by), end="")
     return 0
+
+
+def _trace(parsed: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database:
+        traces = evidence.trace(database, code=parsed.subject, posting_id=parsed.posting, line=parsed.line)
+    print(trace_text(traces), end="")
+    return 1 if any(trace.is_altered() for trace in traces) else 0
+
+
+def _fsck(_: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database:
+        checked = evidence.check(database)
+    print(checked_text(checked), end="")
+    return 1 if checked.faults else 0
+
+
+def _close(parsed: argparse.Namespace) -> int:
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        closed = closing.close_month(database, month=parsed.month, operator=parsed.operator)
+    print(
+        f"{closed.close.month:%Y-%m} closed by {closed.close.operator} at {closed.close.closed_at.isoformat()}"
+        f"{' (recorded before)' if closed.again else ''}; {closed.accounts_marked} accounts are stated again"
+    )
+    return 0
+
+
+def _month(text: str) -> date:
+    try:
+        return datetime.strptime(text, "%Y-%m").date()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("name the month as YYYY-MM") from error
+
+
+def _line(text: str) -> evidence.Line:
+    try:
+        start, end, scope, carrier = text.split("/", 3)
+        return evidence.Line(start=date.fromisoformat(start), end=date.fromisoformat(end), scope=int(scope), energy_carrier=carrier)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("name it as START/END/SCOPE/CARRIER, e.g. 2024-01-01/2024-02-01/1/coal") from error
 
 
 def _instant(text: str) -> datetime:

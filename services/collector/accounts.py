@@ -7,10 +7,10 @@ subject; only what differs from the account as it stands is posted, and only a c
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
@@ -18,17 +18,18 @@ from carbonbureau.accounts.v1 import account_pb2
 
 from services.collector import events, metrics, wire
 from services.collector.consumer import DIRTY_SUBJECTS
-from services.collector.domain import account, claims, effective, posting, statement, subject_code
+from services.collector.domain import account, claims, closing, effective, posting, statement, subject_code
 from services.collector.domain.account import AccountView, FormerOwner
 from services.collector.domain.claims import History
 from services.collector.domain.contents.registry import RegistryEntry
 from services.collector.domain.effective import Revisions
 from services.collector.domain.emissions import Book
-from services.collector.domain.finding import AccountFinding
+from services.collector.domain.finding import AccountFinding, FindingState
 from services.collector.domain.posting import Changes
 from services.collector.domain.rules import catalogue
 from services.collector.domain.submission import Submission
 from services.collector.store import accounts as store
+from services.collector.store import closing as store_closing
 from services.collector.store import records
 from services.collector.store.accounts import LockedSubject, SealedRevision, StoredSubmission
 from services.common import outbox, work_queue
@@ -149,7 +150,7 @@ class AccountWorker:
             assert subject is not None, "only subjects that exist are marked"
             # 2. Load its evidence and decide what the account should say.
             view = self._drawn_up(transaction, subject)
-            stated = state(view, code=subject.code)
+            stated = state(view, code=subject.code, closed_until=_closed_until(transaction))
             # 3. Append what differs, seal the revision, hand the event to the outbox. (crash before the commit: nothing has
             #    happened; after: the outbox publishes)
             rebuilt = Rebuilt(code=subject.code, account_revision=None)
@@ -162,7 +163,9 @@ class AccountWorker:
                     target=view.postings,
                 )
                 opened, closed = _finding_changes(stated.findings, store.open_findings(transaction, subject.subject_id))
+                final = _became_final(stated.findings, store_closing.provisional_findings(transaction, subject.subject_id))
                 _append(transaction, subject, changes, opened, closed, number=number, at=known_at)
+                store_closing.append_final_findings(transaction, final, account_revision=number, at=known_at)
                 exact = events.sealed(stated.message, account_revision=number, known_at=known_at)
                 store.seal(
                     transaction,
@@ -182,7 +185,8 @@ class AccountWorker:
                     causation_ids=_causes(changes),
                     statement=exact,
                 )
-                outbox.add_all(transaction, [revised, *_notices(transaction, opened, number, known_at)])
+                told = _to_be_told(stated.findings, {finding.finding_id for finding in opened}, final.keys(), view)
+                outbox.add_all(transaction, [revised, *_notices(transaction, told, number, known_at)])
                 rebuilt = Rebuilt(
                     code=subject.code,
                     account_revision=number,
@@ -233,13 +237,14 @@ class Stated:
     content_sha256: bytes
 
 
-def state(view: AccountView, *, code: str) -> Stated:
+def state(view: AccountView, *, code: str, closed_until: date | None = None) -> Stated:
     """State an account with as many of its newest lines as one event can carry, before anything is saved.
 
+    Findings about days before `closed_until`, the first day after the last closed month, are final.
     Without any line every statement fits: what is left of it is bounded by the form rules (a test holds it at the maximum).
     """
     while True:
-        findings = catalogue.account_findings(view, view.subject_id)
+        findings = closing.settled(catalogue.account_findings(view, view.subject_id), view, closed_until)
         message = events.statement(statement.state(view, findings), subject_id=view.subject_id, subject_code=code)
         content = events.content_bytes(message)
         if view.lines_max == 0 or events.fits_an_event(content):
@@ -317,6 +322,20 @@ def _finding_changes(findings: Iterable[AccountFinding], open_now: Mapping[UUID,
     return opened, closed
 
 
+def _became_final(findings: Iterable[AccountFinding], provisional: Mapping[UUID, int]) -> dict[UUID, int]:
+    """Find what stands as provisional and is final now: the revision that opened each."""
+    return {
+        finding.finding_id: provisional[finding.finding_id]
+        for finding in findings
+        if finding.state is FindingState.FINAL and finding.finding_id in provisional
+    }
+
+
+def _closed_until(transaction: Transaction) -> date | None:
+    last = store_closing.last_closed_month(transaction)
+    return closing.month_after(last) if last is not None else None
+
+
 def _append(
     transaction: Transaction,
     subject: LockedSubject,
@@ -338,9 +357,20 @@ def _causes(changes: Changes) -> list[str]:
     return sorted({str(submission_id) for new in changes.postings for submission_id in new.posting.evidence})[:_CAUSES_MAX]
 
 
-def _notices(transaction: Transaction, opened: Sequence[AccountFinding], number: int, at: datetime) -> list[OutgoingEvent]:
-    """Tell each provider of the findings that name a record of its own; not yet of what rests on absence."""
-    told = [finding for finding in opened if finding.evidence and not catalogue.RULES[finding.rule_id].rests_on_absence]
+def _to_be_told(findings: Iterable[AccountFinding], opened: Set[UUID], final: Set[UUID], view: AccountView) -> list[AccountFinding]:
+    """Choose of what providers are told now: of what is new and shown by records, and of what rests on absence once it is final."""
+    told = []
+    for finding in findings:
+        if not catalogue.RULES[finding.rule_id].rests_on_absence:
+            if finding.finding_id in opened and finding.evidence:
+                told.append(finding)
+        elif finding.state is FindingState.FINAL and finding.finding_id in opened | final:
+            told.append(replace(finding, evidence=closing.records_concerned(finding, view)))
+    return told
+
+
+def _notices(transaction: Transaction, told: Sequence[AccountFinding], number: int, at: datetime) -> list[OutgoingEvent]:
+    """Tell each provider of findings by the records of its own that they name."""
     named = {finding.finding_id: _named(finding) for finding in told}
     places = store.places(transaction, {submission.submission_id for own in named.values() for submission in own})
     notices = []

@@ -15,6 +15,7 @@ from carbonbureau.intake.v1 import notice_pb2
 from google.protobuf import timestamp_pb2
 from kafka.codec import zstd_encode
 
+from services.collector import statement_sections
 from services.collector.domain.annual import OUTPUT_SCALE, AnnualFigures
 from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.finding import AccountFinding, Severity
@@ -255,6 +256,9 @@ def statement(content: Statement, *, subject_id: UUID, subject_code: str) -> acc
         annual_figures=[_annual(figures) for figures in content.annual_figures],
         evidence_root=content.evidence_root,
         evidence_count=content.evidence_count,
+        allowances=statement_sections.allowances(content),
+        fiscal_lines=[statement_sections.fiscal_line(line, _period(line.period)) for line in content.fiscal_lines],
+        incomplete_periods=[_period(period) for period in content.incomplete],
     )
 
 

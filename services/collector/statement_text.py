@@ -57,9 +57,36 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
             for one in statement.lines[-_LINES_SHOWN_MAX:]
         ],
     )
+    yield from _allowances(statement.allowances)
     yield f"\nfindings: {len(statement.findings)} open"
     for finding in statement.findings:
         yield f"  {finding.severity:<8} {finding.rule_id:<32} {finding.period.start_date or '':<10} {finding.message}"
+
+
+def _allowances(account: account_pb2.AllowanceAccount) -> Iterator[str]:
+    if not (account.years or account.pledges):
+        return
+    yield f"\nallowances by ETS year, t; overdrawn in all {account.overdrawn_t}, certified reductions held {account.offset_held_t}"
+    yield from _table(
+        ("year", "held", "overdrawn", "borrowed", "pledged", "frozen", "verified", "surrendered", "offset", "gap"),
+        [
+            (
+                str(one.ets_year),
+                one.held_t,
+                one.overdrawn_t,
+                one.borrowed_t,
+                one.pledged_t,
+                one.frozen_t,
+                one.verified_t or "-",
+                one.surrendered_t,
+                one.offset_counted_t or "-",
+                one.surrender_gap_t or "-",
+            )
+            for one in account.years
+        ],
+    )
+    for pledge in account.pledges:
+        yield f"  pledge {pledge.pledge_number or '(without number)'}  ETS year {pledge.ets_year}  {pledge.pledged_t} t"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

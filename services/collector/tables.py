@@ -301,6 +301,25 @@ ACCOUNT_FINDING_CLOSED = Table(
     Column("closed_at", DateTime(timezone=True), nullable=False),
 )
 
+# The months that are closed, each by its first day.
+MONTH_CLOSE = Table(
+    "month_close",
+    METADATA,
+    Column("month", Date, primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+)
+
+# A finding that was opened provisional and became final by a close.
+ACCOUNT_FINDING_FINAL = Table(
+    "account_finding_final",
+    METADATA,
+    Column("finding_id", Uuid, primary_key=True),
+    Column("opened_revision", BigInteger, primary_key=True),
+    Column("final_revision", BigInteger, nullable=False),
+    Column("final_at", DateTime(timezone=True), nullable=False),
+)
+
 APPEND_ONLY = (
     SUBMISSION,
     REJECTED_RECORD,
@@ -317,4 +336,6 @@ APPEND_ONLY = (
     ACCOUNT_REVISION,
     ACCOUNT_FINDING,
     ACCOUNT_FINDING_CLOSED,
+    MONTH_CLOSE,
+    ACCOUNT_FINDING_FINAL,
 )

@@ -41,6 +41,8 @@ NOT_IN_SERVE = {
         "accounts.newest": "the command explain",
         "accounts.give_back": "only after a rebuild failed",
         "accounts.release": "only after the database went away in the middle of a claim",
+        "closing.": "the command close, killed in tests/integration/collector/test_closing.py",
+        "evidence.": "the commands trace and fsck",
         "providers.apply": "the command providers apply, killed in TestCommands",
         "providers.read": "the command providers apply, killed in TestCommands",
         "providers.show": "the command providers show",

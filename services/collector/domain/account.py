@@ -13,6 +13,7 @@ from functools import cached_property
 from uuid import UUID
 
 from services.collector.domain import claims, directory, subject_code
+from services.collector.domain.allowance import AllowanceAccount, allowance_account
 from services.collector.domain.annual import AnnualFigures, annual_figures
 from services.collector.domain.basis import Unit
 from services.collector.domain.claims import Claim, History
@@ -23,6 +24,7 @@ from services.collector.domain.contents.transition import TransitionInvestment, 
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Facility, Profile, Register, Standing
 from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
+from services.collector.domain.fiscal import FiscalLines, fiscal_lines
 from services.collector.domain.kinds import Content, Withdrawal
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
@@ -78,6 +80,16 @@ class AccountView:
     book: Book
     # How many lines of each sort its statement shows: fewer where one event could not hold them.
     lines_max: int = LINES_MAX
+    # Days of which something is known that does not stand among the postings.
+    incomplete: Sequence[Period] = ()
+
+    @cached_property
+    def fiscal(self) -> FiscalLines:
+        return fiscal_lines(self.subject_id, self.effective)
+
+    @cached_property
+    def allowances(self) -> AllowanceAccount:
+        return allowance_account(self.effective)
 
     @cached_property
     def by_content(self) -> Mapping[type[Content], Sequence[Submission]]:
@@ -132,7 +144,7 @@ def draw_up(
         for submission in effective
         if submission.period is not None and not isinstance(submission.content, TransitionInvestment)
     ]
-    remarks = [_not_ours(use) for use in uses if not use.facility.counts()]
+    remarks = [remark for use in uses if not use.facility.counts() for remark in _not_ours(use)]
     inherited = [use for former in former_owners for use in _inherited(subject_id, former, _register(former.history, bureau, all_claims))]
     # 2. Choose what counts where several figures speak of one quantity.
     resolutions = _quantities(subject_id, uses, inherited, effective, remarks).resolved()
@@ -152,7 +164,8 @@ def draw_up(
     industry = profile.industry_code if profile is not None else ""
     postings = sorted(computation.postings, key=Posting.order)
     outputs = _outputs(resolutions)
-    years = annual_figures(postings=postings, outputs=outputs, industry_code=industry, incomplete=[*computation.incomplete, *contested])
+    incomplete = [*computation.incomplete, *contested]
+    years = annual_figures(postings=postings, outputs=outputs, industry_code=industry, incomplete=incomplete)
     return AccountView(
         subject_id=subject_id,
         effective=effective,
@@ -174,6 +187,7 @@ def draw_up(
         remarks=[*remarks, *computation.remarks],
         comparisons=computation.comparisons,
         book=book,
+        incomplete=incomplete,
     )
 
 
@@ -258,13 +272,13 @@ _WHY_NOT_OURS = {
 }
 
 
-def _not_ours(use: Use) -> Remark:
-    reason = _WHY_NOT_OURS[use.facility.standing]
+def _not_ours(use: Use) -> Iterator[Remark]:
+    """Remark on figures of a facility that is another's; what states no figure of the account leaves none out."""
     period = use.submission.period
     assert period is not None
-    figures = _figures(use.submission, use.facility.facility_id)
-    quantity = figures[0][0] if figures else Quantity(use.facility.facility_id, Measure.OTHER, use.submission.kind.value, "")
-    return Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
+    for quantity, _ in _figures(use.submission, use.facility.facility_id)[:1]:
+        reason = _WHY_NOT_OURS[use.facility.standing]
+        yield Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
 
 
 def _without_doubled_totals(uses: Iterable[Use], resolutions: list[Resolution], remarks: list[Remark]) -> list[Resolution]:

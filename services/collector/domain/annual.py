@@ -122,7 +122,7 @@ def _add(
     """Add the figures of a window, or its name where they are too large."""
     scope1 = sum((posting.amount_tco2e for posting in postings if posting.scope == 1), Decimal(0))
     scope2 = sum((posting.amount_tco2e for posting in postings if posting.scope == 2), Decimal(0))
-    product = _main_product(outputs, industry_code)
+    product = main_product(outputs, industry_code)
     of_product = [line for line in outputs if (line.product_code, line.unit) == product]
     amount = sum((line.amount for line in of_product), Decimal(0)) if of_product else None
     if max(scope1, scope2, amount or Decimal(0)) > TOTAL_MAX:
@@ -153,7 +153,7 @@ def _add(
     )
 
 
-def _main_product(outputs: Iterable[OutputLine], industry_code: str) -> tuple[str, str]:
+def main_product(outputs: Iterable[OutputLine], industry_code: str) -> tuple[str, str]:
     """Choose the industry's product if there is any of it, else the one of most periods; a tie by name."""
     lines: dict[tuple[str, str], int] = defaultdict(int)
     for line in outputs:

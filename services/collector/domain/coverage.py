@@ -23,6 +23,10 @@ class Coverage:
     def __bool__(self) -> bool:
         return bool(self._starts)
 
+    def stretches(self) -> list[tuple[date, date]]:
+        """List the stretches of covered days, each with the day after its end."""
+        return list(zip(self._starts, self._ends, strict=True))
+
     def overlaps(self, period: Period) -> bool:
         """Tell whether any day of `period` is covered."""
         place = bisect_right(self._starts, period.end - timedelta(days=1)) - 1

@@ -62,6 +62,7 @@ class AccountFinding:
     facility_id: UUID | None
     evidence: tuple[Submission, ...]
     state: FindingState = FindingState.PROVISIONAL
+    about: str = ""
 
     def order(self) -> tuple[date, str, str]:
         """Give the place among the findings of a statement: newest period last, then by rule."""
@@ -89,4 +90,5 @@ def account_finding(suspicion: Suspicion, *, rule_id: str, severity: Severity, s
         period=period,
         facility_id=suspicion.facility_id,
         evidence=evidence,
+        about=suspicion.about,
     )

@@ -38,7 +38,7 @@ class Measure(StrEnum):
     SCOPE_1 = "scope 1 as reported"
     SCOPE_2 = "scope 2 as reported"
     INVESTMENT = "investment"
-    OTHER = "a fact"
+    TAX_RETURN = "tax return"
 
 
 class Quantity(NamedTuple):

@@ -10,11 +10,11 @@ that makes nothing any more. A figure without carrier stands for all carriers; w
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.lines import OutputLine
-from services.collector.domain.posting import Posting
 from services.common.civil_time import Period
 
 Place = tuple[UUID, int]
@@ -29,7 +29,23 @@ RUN_DAYS_MIN = 85
 WAIT_DAYS = 92
 
 
-def days_by_series(postings: Sequence[Posting]) -> dict[Series, Coverage]:
+class Emitted(Protocol):
+    """What of a figure of emissions says to which series it belongs, and its days."""
+
+    @property
+    def facility_id(self) -> UUID: ...
+
+    @property
+    def period(self) -> Period: ...
+
+    @property
+    def scope(self) -> int: ...
+
+    @property
+    def energy_carrier(self) -> str: ...
+
+
+def days_by_series(postings: Sequence[Emitted]) -> dict[Series, Coverage]:
     """Return the days that each series covers with these postings."""
     periods: dict[Series, list[Period]] = defaultdict(list)
     for posting in postings:
@@ -40,7 +56,7 @@ def days_by_series(postings: Sequence[Posting]) -> dict[Series, Coverage]:
 class AllSeries:
     """Every series of an account, and when its facilities made something."""
 
-    def __init__(self, *, postings: Sequence[Posting], outputs: Sequence[OutputLine]) -> None:
+    def __init__(self, *, postings: Sequence[Emitted], outputs: Sequence[OutputLine]) -> None:
         self._days = days_by_series(postings)
         self._at_place: dict[Place, list[Series]] = defaultdict(list)
         for series in self._days:

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from carbonbureau.common.v1 import period_pb2
-from carbonbureau.intake.v1 import basis_pb2, emissions_pb2, energy_pb2, production_pb2, registry_pb2, transition_pb2
+from carbonbureau.intake.v1 import basis_pb2, emissions_pb2, energy_pb2, production_pb2, registry_pb2, tax_pb2, transition_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from services.collector import wire
@@ -160,6 +160,13 @@ def investment(
 ) -> intake.Submission:
     spent = transition_pb2.TransitionInvestment(technology_code=technology, amount_yuan=amount, total_capital_expenditure_yuan=total)
     return message(period=period or year(2024), transition_investment=spent, **fields)
+
+
+def tax_return(
+    paid: str, *, revenue: str = "1000000", added: str = "", period: period_pb2.Period | None = None, **fields: Any
+) -> intake.Submission:
+    filed = tax_pb2.TaxReturn(revenue_yuan=revenue, value_added_yuan=added, tax_paid_yuan=paid)
+    return message(period=period or month(2024, 1), tax_return=filed, **fields)
 
 
 @cache

@@ -2,10 +2,11 @@
 
 from hashlib import sha256
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.collector.domain.merkle import tree_hash
+from services.collector.domain.merkle import inclusion_path, root_by_path, tree_hash
 
 # Leaves and roots of the reference implementation's tests (certificate-transparency, merkletree).
 WRITTEN = ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
@@ -43,3 +44,47 @@ class TestTreeHash:
     @given(st.lists(st.binary(max_size=40), max_size=70))
     def test_equals_the_recursive_definition(self, leaves: list[bytes]) -> None:
         assert tree_hash(leaves) == by_definition(leaves)
+
+
+def path_by_definition(leaves: list[bytes], index: int) -> list[bytes]:
+    """Compute it as RFC 6962 section 2.1.1 writes it down."""
+    if len(leaves) == 1:
+        return []
+    split = 1
+    while split * 2 < len(leaves):
+        split *= 2
+    if index < split:
+        return [*path_by_definition(leaves[:split], index), by_definition(leaves[split:])]
+    return [*path_by_definition(leaves[split:], index - split), by_definition(leaves[:split])]
+
+
+class TestInclusion:
+    def test_path_is_the_published_one(self) -> None:
+        """The reference implementation's test: leaf 5 of 8, and leaf 2 of 3."""
+        assert [step.hex() for step in inclusion_path(LEAVES, 5)] == [
+            "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        ]
+        assert [step.hex() for step in inclusion_path(LEAVES[:3], 2)] == [ROOTS[2]]
+
+    @pytest.mark.parametrize("size", range(1, 34))
+    def test_of_every_leaf_of_every_size_leads_to_the_root_and_nothing_else_does(self, size: int) -> None:
+        leaves = [bytes([number]) for number in range(size)]
+        root = tree_hash(leaves)
+        for index in range(size):
+            path = inclusion_path(leaves, index)
+            assert path == path_by_definition(leaves, index)
+            assert root_by_path(leaves[index], index=index, size=size, path=path) == root
+            assert root_by_path(b"another", index=index, size=size, path=path) != root
+            assert root_by_path(leaves[index], index=index, size=size, path=[*path, root]) is None
+            for other in range(size):
+                if other != index:
+                    assert root_by_path(leaves[index], index=other, size=size, path=path) != root
+            if path:
+                assert root_by_path(leaves[index], index=index, size=size, path=path[:-1]) != root
+
+    def test_of_a_leaf_that_is_not_there_is_refused(self) -> None:
+        with pytest.raises(IndexError):
+            inclusion_path(LEAVES, 8)
+        assert root_by_path(LEAVES[0], index=8, size=8, path=[]) is None

@@ -99,6 +99,9 @@ class AccountStatement(_message.Message):
     ANNUAL_FIGURES_FIELD_NUMBER: _builtins.int
     EVIDENCE_ROOT_FIELD_NUMBER: _builtins.int
     EVIDENCE_COUNT_FIELD_NUMBER: _builtins.int
+    ALLOWANCES_FIELD_NUMBER: _builtins.int
+    FISCAL_LINES_FIELD_NUMBER: _builtins.int
+    INCOMPLETE_PERIODS_FIELD_NUMBER: _builtins.int
     subject_id: _builtins.str
     """UUID of the subject."""
     subject_code: _builtins.str
@@ -141,6 +144,18 @@ class AccountStatement(_message.Message):
     def annual_figures(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnualFigures]:
         """Figures per 12-month window, newest last; the form in which reports show the account."""
 
+    @_builtins.property
+    def allowances(self) -> Global___AllowanceAccount:
+        """Allowances and certified reductions; unset where nothing is known of any."""
+
+    @_builtins.property
+    def fiscal_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___FiscalLine]:
+        """Tax returns that count, oldest first: the denominators of intensity by value added and by tax."""
+
+    @_builtins.property
+    def incomplete_periods(self) -> _containers.RepeatedCompositeFieldContainer[_period_pb2.Period]:
+        """Stretches of days of which something is known that does not stand among the lines; there nothing is complete."""
+
     def __init__(
         self,
         *,
@@ -157,10 +172,13 @@ class AccountStatement(_message.Message):
         annual_figures: _abc.Iterable[Global___AnnualFigures] | None = ...,
         evidence_root: _builtins.bytes = ...,
         evidence_count: _builtins.int = ...,
+        allowances: Global___AllowanceAccount | None = ...,
+        fiscal_lines: _abc.Iterable[Global___FiscalLine] | None = ...,
+        incomplete_periods: _abc.Iterable[_period_pb2.Period] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["known_time", b"known_time", "plan", b"plan", "profile", b"profile"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["allowances", b"allowances", "known_time", b"known_time", "plan", b"plan", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "annual_figures", b"annual_figures", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "allowances", b"allowances", "annual_figures", b"annual_figures", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "fiscal_lines", b"fiscal_lines", "incomplete_periods", b"incomplete_periods", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -541,3 +559,185 @@ class AnnualFigures(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnnualFigures: _TypeAlias = AnnualFigures  # noqa: Y015
+
+@_typing.final
+class AllowanceAccount(_message.Message):
+    """Allowance account (配额账户): what the subject holds, pledged, overdrew and owes in the emissions trading scheme."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YEARS_FIELD_NUMBER: _builtins.int
+    PLEDGES_FIELD_NUMBER: _builtins.int
+    OVERDRAWN_T_FIELD_NUMBER: _builtins.int
+    OFFSET_HELD_T_FIELD_NUMBER: _builtins.int
+    overdrawn_t: _builtins.str
+    """Overdraft of all vintages, tCO2e: owed beyond what is held."""
+    offset_held_t: _builtins.str
+    """Certified emission reductions (CCER) held, tCO2e; negative where more left than is known to have come."""
+    @_builtins.property
+    def years(self) -> _containers.RepeatedCompositeFieldContainer[Global___EtsYearFigures]:
+        """Figures by ETS year, oldest first."""
+
+    @_builtins.property
+    def pledges(self) -> _containers.RepeatedCompositeFieldContainer[Global___PledgedAllowances]:
+        """Open pledges, by ETS year and number."""
+
+    def __init__(
+        self,
+        *,
+        years: _abc.Iterable[Global___EtsYearFigures] | None = ...,
+        pledges: _abc.Iterable[Global___PledgedAllowances] | None = ...,
+        overdrawn_t: _builtins.str = ...,
+        offset_held_t: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_held_t", b"offset_held_t", "overdrawn_t", b"overdrawn_t", "pledges", b"pledges", "years", b"years"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllowanceAccount: _TypeAlias = AllowanceAccount  # noqa: Y015
+
+@_typing.final
+class EtsYearFigures(_message.Message):
+    """Figures of one ETS year: first of the allowances of its vintage, then of its obligation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ETS_YEAR_FIELD_NUMBER: _builtins.int
+    GRANTED_T_FIELD_NUMBER: _builtins.int
+    BOUGHT_T_FIELD_NUMBER: _builtins.int
+    SOLD_T_FIELD_NUMBER: _builtins.int
+    HELD_T_FIELD_NUMBER: _builtins.int
+    OVERDRAWN_T_FIELD_NUMBER: _builtins.int
+    BORROWED_T_FIELD_NUMBER: _builtins.int
+    PLEDGED_T_FIELD_NUMBER: _builtins.int
+    FROZEN_T_FIELD_NUMBER: _builtins.int
+    VERIFIED_T_FIELD_NUMBER: _builtins.int
+    SURRENDERED_T_FIELD_NUMBER: _builtins.int
+    OFFSET_RETIRED_T_FIELD_NUMBER: _builtins.int
+    OFFSET_COUNTED_T_FIELD_NUMBER: _builtins.int
+    SURRENDER_GAP_T_FIELD_NUMBER: _builtins.int
+    ets_year: _builtins.int
+    """ETS year."""
+    granted_t: _builtins.str
+    """Granted, t."""
+    bought_t: _builtins.str
+    """Bought, t."""
+    sold_t: _builtins.str
+    """Sold, t."""
+    held_t: _builtins.str
+    """Held in the end, pledged and frozen ones included, t."""
+    overdrawn_t: _builtins.str
+    """Overdrawn, t."""
+    borrowed_t: _builtins.str
+    """Borrowed and not returned, t."""
+    pledged_t: _builtins.str
+    """Pledged, t."""
+    frozen_t: _builtins.str
+    """Frozen by an authority, t."""
+    verified_t: _builtins.str
+    """Verified emissions of the year, the obligation, tCO2; empty where none are known."""
+    surrendered_t: _builtins.str
+    """Surrendered for the year, t."""
+    offset_retired_t: _builtins.str
+    """Certified reductions retired for the year, t."""
+    offset_counted_t: _builtins.str
+    """Of these what counts, at most 5 % of the obligation, t; empty where no obligation is known."""
+    surrender_gap_t: _builtins.str
+    """Obligation less what was surrendered and counts, t, never negative; empty where no obligation is known."""
+    def __init__(
+        self,
+        *,
+        ets_year: _builtins.int = ...,
+        granted_t: _builtins.str = ...,
+        bought_t: _builtins.str = ...,
+        sold_t: _builtins.str = ...,
+        held_t: _builtins.str = ...,
+        overdrawn_t: _builtins.str = ...,
+        borrowed_t: _builtins.str = ...,
+        pledged_t: _builtins.str = ...,
+        frozen_t: _builtins.str = ...,
+        verified_t: _builtins.str = ...,
+        surrendered_t: _builtins.str = ...,
+        offset_retired_t: _builtins.str = ...,
+        offset_counted_t: _builtins.str = ...,
+        surrender_gap_t: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["borrowed_t", b"borrowed_t", "bought_t", b"bought_t", "ets_year", b"ets_year", "frozen_t", b"frozen_t", "granted_t", b"granted_t", "held_t", b"held_t", "offset_counted_t", b"offset_counted_t", "offset_retired_t", b"offset_retired_t", "overdrawn_t", b"overdrawn_t", "pledged_t", b"pledged_t", "sold_t", b"sold_t", "surrender_gap_t", b"surrender_gap_t", "surrendered_t", b"surrendered_t", "verified_t", b"verified_t"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EtsYearFigures: _TypeAlias = EtsYearFigures  # noqa: Y015
+
+@_typing.final
+class PledgedAllowances(_message.Message):
+    """Allowances pledged under one number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLEDGE_NUMBER_FIELD_NUMBER: _builtins.int
+    ETS_YEAR_FIELD_NUMBER: _builtins.int
+    PLEDGED_T_FIELD_NUMBER: _builtins.int
+    pledge_number: _builtins.str
+    """Number of the pledge; empty for what the registry states without one."""
+    ets_year: _builtins.int
+    """Vintage."""
+    pledged_t: _builtins.str
+    """Pledged and not released, t."""
+    def __init__(
+        self,
+        *,
+        pledge_number: _builtins.str = ...,
+        ets_year: _builtins.int = ...,
+        pledged_t: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ets_year", b"ets_year", "pledge_number", b"pledge_number", "pledged_t", b"pledged_t"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PledgedAllowances: _TypeAlias = PledgedAllowances  # noqa: Y015
+
+@_typing.final
+class FiscalLine(_message.Message):
+    """What tax returns state for one period."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERIOD_FIELD_NUMBER: _builtins.int
+    REVENUE_YUAN_FIELD_NUMBER: _builtins.int
+    VALUE_ADDED_YUAN_FIELD_NUMBER: _builtins.int
+    TAX_PAID_YUAN_FIELD_NUMBER: _builtins.int
+    DATA_QUALITY_FIELD_NUMBER: _builtins.int
+    revenue_yuan: _builtins.str
+    """Revenue, yuan."""
+    value_added_yuan: _builtins.str
+    """Value added, yuan; empty where a return of the period leaves it out."""
+    tax_paid_yuan: _builtins.str
+    """Tax paid, yuan."""
+    data_quality: _builtins.int
+    """Data quality, PCAF 1 to 5."""
+    @_builtins.property
+    def period(self) -> _period_pb2.Period:
+        """Period covered."""
+
+    def __init__(
+        self,
+        *,
+        period: _period_pb2.Period | None = ...,
+        revenue_yuan: _builtins.str = ...,
+        value_added_yuan: _builtins.str = ...,
+        tax_paid_yuan: _builtins.str = ...,
+        data_quality: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_quality", b"data_quality", "period", b"period", "revenue_yuan", b"revenue_yuan", "tax_paid_yuan", b"tax_paid_yuan", "value_added_yuan", b"value_added_yuan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FiscalLine: _TypeAlias = FiscalLine  # noqa: Y015

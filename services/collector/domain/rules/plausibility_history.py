@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 
 from services.collector.domain.account import AccountView
-from services.collector.domain.contents.emissions import EmissionsInventory, EtsVerifiedEmissions
+from services.collector.domain.contents.emissions import EmissionsInventory
 from services.collector.domain.contents.production import Capacity
 from services.collector.domain.contents.tax import FinancialRatios, TaxReturn
 from services.collector.domain.finding import Severity, Suspicion
@@ -167,8 +167,6 @@ def stated_differently(view: AccountView) -> Iterator[Suspicion]:
     for submission, capacity in contents(view, Capacity):
         line = (submission.facility_number, submission.period, capacity.product_code, capacity.process_route, capacity.unit)
         said[Capacity, submission.provider_code, *line][capacity.quantity] = submission
-    for submission, ets in contents(view, EtsVerifiedEmissions):
-        said[EtsVerifiedEmissions, submission.provider_code, submission.facility_number, ets.ets_year][ets.verified_tco2] = submission
     for different in said.values():
         if len(different) > 1:
             evidence = tuple(different.values())

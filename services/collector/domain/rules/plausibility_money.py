@@ -239,42 +239,45 @@ def holding_parts_above_held(view: AccountView) -> Iterator[Suspicion]:
 @rule(
     rule_id="TRANSACTION_NUMBER_TWICE",
     severity=Severity.SEVERE,
-    rationale="The registry gives a number to one movement; under two records it would count twice.",
+    rationale="The registry gives a number to one movement; a provider that sends it in two records has sent something twice.",
     possible_harm="Allowances or credits are counted twice: as bought, as security, or as surrendered.",
     source="national registry: a transaction has one number",
     innocent_explanation="One transaction moved allowances of two vintages.",
     what_to_do="Withdraw one of the two records, or send the vintages under the registry's own numbers.",
 )
 def transaction_number_twice(view: AccountView) -> Iterator[Suspicion]:
-    records: dict[tuple[str, str, str], list[Submission]] = defaultdict(list)
+    records: dict[tuple[str, str, str, str], list[Submission]] = defaultdict(list)
     for submission, one in _registry_movements(view):
-        records[submission.kind, one.transaction_number, one.movement].append(submission)
-    for (_, number, movement), submissions in records.items():
+        records[submission.provider_code, submission.kind, one.transaction_number, one.movement].append(submission)
+    for (_, _, number, movement), submissions in records.items():
         if len(submissions) > 1:
             evidence = tuple(submissions)
             yield Suspicion(message="a transaction number stands in two records", evidence=evidence, about=f"{number}/{movement}")
 
 
 @rule(
-    rule_id="CREDIT_SOLD_NOT_HELD",
+    rule_id="CREDIT_OF_ANOTHER_PROJECT",
     severity=Severity.WARNING,
-    rationale="Credits of a project are sold or used after they were issued or bought.",
-    possible_harm="Reductions are sold that do not exist.",
+    rationale="Who has credits, but not of the project whose credits it sells, sells something else than it says.",
+    possible_harm="Reductions of a project are sold that do not exist; the buyer's claim rests on nothing.",
     source="温室气体自愿减排交易管理办法 (2023): the register holds what is traded; unverified",
     innocent_explanation="The purchase is older than the records.",
     what_to_do="Send the issue or purchase of the credits.",
     rests_on_absence=True,
 )
-def credit_sold_not_held(view: AccountView) -> Iterator[Suspicion]:
+def credit_of_another_project(view: AccountView) -> Iterator[Suspicion]:
     held: dict[str, Decimal] = defaultdict(Decimal)
     records: dict[str, list[Submission]] = defaultdict(list)
     for submission, one in contents(view, CcerTransaction):
         comes = one.movement in (CreditMovement.ISSUED, CreditMovement.BOUGHT)
         held[one.project_number] += one.quantity_t if comes else -one.quantity_t
         records[one.project_number].append(submission)
+    if sum(held.values()) < 0:
+        return
     for project, balance in held.items():
         if balance < 0:
-            yield Suspicion(message="more credits sold or used than issued and bought", evidence=tuple(records[project]), about=project)
+            message = "more credits of a project sold or used than issued and bought"
+            yield Suspicion(message=message, evidence=tuple(records[project]), about=project)
 
 
 # ---- Loans ----

@@ -1,0 +1,67 @@
+"""Writes the sections of a statement that stand beside its emissions: allowances, taxes, positions. Decides nothing."""
+
+from decimal import Decimal
+
+from carbonbureau.accounts.v1 import account_pb2
+from carbonbureau.common.v1 import period_pb2
+
+from services.collector.domain.allowance import EtsYear, overdrawn_t
+from services.collector.domain.fiscal import FiscalLine
+from services.collector.domain.posting import AMOUNT_SCALE
+from services.collector.domain.statement import Statement
+from services.common.amounts import format_amount, quantise
+
+_YUAN_SCALE = 2
+
+
+def allowances(content: Statement) -> account_pb2.AllowanceAccount | None:
+    """Write the allowance account; None where nothing is known of any."""
+    if not (content.ets_years or content.pledges or content.offset_held_t):
+        return None
+    return account_pb2.AllowanceAccount(
+        years=[_ets_year(year) for year in content.ets_years],
+        pledges=[
+            account_pb2.PledgedAllowances(pledge_number=one.pledge_number, ets_year=one.ets_year, pledged_t=_tonnes(one.pledged_t))
+            for one in content.pledges
+        ],
+        overdrawn_t=_tonnes(overdrawn_t(content.ets_years)),
+        offset_held_t=_tonnes(content.offset_held_t),
+    )
+
+
+def _ets_year(year: EtsYear) -> account_pb2.EtsYearFigures:
+    return account_pb2.EtsYearFigures(
+        ets_year=year.ets_year,
+        granted_t=_tonnes(year.granted_t),
+        bought_t=_tonnes(year.bought_t),
+        sold_t=_tonnes(year.sold_t),
+        held_t=_tonnes(year.held_t),
+        overdrawn_t=_tonnes(year.overdrawn_t),
+        borrowed_t=_tonnes(year.borrowed_t),
+        pledged_t=_tonnes(year.pledged_t),
+        frozen_t=_tonnes(year.frozen_t),
+        verified_t=_tonnes(year.verified_t),
+        surrendered_t=_tonnes(year.surrendered_t),
+        offset_retired_t=_tonnes(year.offset_retired_t),
+        offset_counted_t=_tonnes(year.offset_counted_t),
+        surrender_gap_t=_tonnes(year.surrender_gap_t),
+    )
+
+
+def _tonnes(amount: Decimal | None) -> str:
+    return format_amount(quantise(amount, AMOUNT_SCALE)) if amount is not None else ""
+
+
+def fiscal_line(line: FiscalLine, period: period_pb2.Period) -> account_pb2.FiscalLine:
+    """Write what tax returns state for a period."""
+    return account_pb2.FiscalLine(
+        period=period,
+        revenue_yuan=_yuan(line.revenue_yuan),
+        value_added_yuan=_yuan(line.value_added_yuan),
+        tax_paid_yuan=_yuan(line.tax_paid_yuan),
+        data_quality=line.data_quality,
+    )
+
+
+def _yuan(amount: Decimal | None) -> str:
+    return format_amount(quantise(amount, _YUAN_SCALE)) if amount is not None else ""
