@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from operator import attrgetter
 from uuid import UUID
 
 from services.collector import metrics, wire
@@ -22,33 +23,54 @@ from services.common.consumer import Record
 from services.common.database import Transaction
 
 _log = logging.getLogger(__name__)
+_OFFSET = attrgetter("offset")
 
 
 def stretches(transaction: Transaction, records: Sequence[Record]) -> list[list[Record]]:
     """Leave out the records that have a receipt, and cut the others into stretches of one partition that get one receipt each."""
-    offsets: dict[tuple[UUID, int], list[int]] = defaultdict(list)
-    for record in records:
-        offsets[record.topic_id, record.partition].append(record.offset)
+    of_partition = _by_partition(records)
     asked = [
-        Span(topic_id=topic_id, partition=partition, first_offset=min(found), last_offset=max(found))
-        for (topic_id, partition), found in offsets.items()
+        Span(topic_id=topic_id, partition=partition, first_offset=found[0].offset, last_offset=found[-1].offset)
+        for (topic_id, partition), found in of_partition.items()
     ]
     receipts: dict[tuple[UUID, int], list[Span]] = defaultdict(list)
     for span in store.receipted(transaction, asked):
         receipts[span.topic_id, span.partition].append(span)
-    new: dict[tuple[UUID, int, int], list[Record]] = defaultdict(list)
-    again = []
-    for record in sorted(records, key=lambda record: record.offset):
-        spans = receipts[record.topic_id, record.partition]
-        # The last receipt that begins at or before the record speaks of it, or ended before it.
-        begun = bisect_right(spans, record.offset, key=lambda span: span.first_offset)
-        if begun == 0 or spans[begun - 1].last_offset < record.offset:
-            new[record.topic_id, record.partition, begun].append(record)
-        else:
-            again.append(record)
+    new = []
+    again: list[Record] = []
+    for partition, found in of_partition.items():
+        new += _between(receipts[partition], found, again) if partition in receipts else [found]
     if again:
         _log.info("records were read again and left as they are", extra={"records": len(again)})
         _raise_alarm_for_displaced(transaction, again)
+    return new
+
+
+def _by_partition(records: Iterable[Record]) -> dict[tuple[UUID, int], list[Record]]:
+    """Sort records into their partitions, in the order of their offsets there."""
+    of_partition: dict[tuple[UUID, int], list[Record]] = defaultdict(list)
+    before = None
+    for record in records:
+        # They come partition by partition, so that hardly any of them needs a look into the dictionary.
+        if before is None or record.topic_id is not before.topic_id or record.partition != before.partition:
+            found = of_partition[record.topic_id, record.partition]
+        found.append(record)
+        before = record
+    for found in of_partition.values():
+        found.sort(key=_OFFSET)
+    return of_partition
+
+
+def _between(receipts: Sequence[Span], records: Iterable[Record], again: list[Record]) -> list[list[Record]]:
+    """Cut the records of one partition at its receipts, and add those that a receipt speaks of to `again`."""
+    new: dict[int, list[Record]] = defaultdict(list)
+    for record in records:
+        # The last receipt that begins at or before the record speaks of it, or ended before it.
+        begun = bisect_right(receipts, record.offset, key=lambda span: span.first_offset)
+        if begun == 0 or receipts[begun - 1].last_offset < record.offset:
+            new[begun].append(record)
+        else:
+            again.append(record)
     return list(new.values())
 
 

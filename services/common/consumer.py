@@ -321,19 +321,25 @@ class Consumer:
             place = self._places.get(partition)
             if place is None or place in self._stuck:
                 continue
+            expected = self._expected[partition]
+            taken: list[Any] = []
             for raw in raw_records:
-                if raw.offset < self._expected[partition]:
+                if raw.offset < expected:
                     continue
                 if count and (size > _BATCH_BYTES_MAX or count >= self._max_records):
+                    if taken:
+                        batch.add(partition.topic, place, taken, expected=expected, heartbeats=self._heartbeats)
                     yield batch
                     if self._sought is None:
                         # A partition was lost, or the position is unknown: what is left is read again.
                         return
-                    batch = Batch()
+                    batch, taken, expected = Batch(), [], self._expected[partition]
                     size = count = 0
                 size += len(raw.value or b"") + len(raw.key or b"")
                 count += 1
-                batch.add(partition.topic, place, raw, expected=self._expected[partition], heartbeats=self._heartbeats)
+                taken.append(raw)
+            if taken:
+                batch.add(partition.topic, place, taken, expected=expected, heartbeats=self._heartbeats)
         if batch.advances:
             yield batch
 

@@ -3,21 +3,24 @@
 Heartbeats are taken out on the way: they move the position and tell how fresh the partition is, but are nothing to handle.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from opentelemetry.trace import SpanContext
 
 from services.common import kafka, telemetry
+from services.common.fetched_records import FetchedRecord
 from services.common.positions import Advance, Place
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
-    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; `timestamp` is the producer's."""
+class Record(NamedTuple):
+    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; `timestamp` is the producer's.
+
+    A named tuple, because millions are made: a frozen dataclass takes five times as long.
+    """
 
     topic: str
     topic_id: UUID
@@ -37,38 +40,21 @@ class Batch:
     advances: dict[Place, Advance] = field(default_factory=dict)
     causes: list[SpanContext] = field(default_factory=list)
 
-    def add(self, topic: str, place: Place, raw: Any, *, expected: int, heartbeats: bool) -> None:
-        """Take in one record of the library; `expected` is where the database stands, and counts for the first of a place.
+    def add(self, topic: str, place: Place, raw_records: Sequence[FetchedRecord], *, expected: int, heartbeats: bool) -> None:
+        """Take in records of one partition in their order, at least one; `expected` is where the database stands.
 
         Without `heartbeats` a record that calls itself one is a record like any other.
         """
-        headers = kafka.headers_of(raw)
-        before = self.advances.get(place)
-        beat = before.heartbeat_at if before is not None else None
-        if heartbeats and headers.get(kafka.TYPE_HEADER) == kafka.HEARTBEAT_TYPE:
-            beat = _heartbeat(raw.value) or beat
-        else:
-            self.records.append(
-                Record(
-                    topic=topic,
-                    topic_id=place.topic_id,
-                    partition=place.partition,
-                    offset=raw.offset,
-                    key=raw.key,
-                    value=raw.value,
-                    headers=headers,
-                    timestamp=_instant(raw.timestamp),
-                )
-            )
-            cause = telemetry.context_of(headers.get(telemetry.TRACEPARENT)) if len(self.causes) < telemetry.LINKS_MAX else None
-            if cause is not None:
+        topic_id, partition, newest_beat = place.topic_id, place.partition, None
+        for raw in raw_records:
+            headers = raw.headers
+            if heartbeats and headers.get(kafka.TYPE_HEADER) == kafka.HEARTBEAT_TYPE:
+                newest_beat = _heartbeat(raw.value) or newest_beat
+                continue
+            self.records.append(Record(topic, topic_id, partition, raw.offset, raw.key, raw.value, headers, _instant(raw.timestamp)))
+            if len(self.causes) < telemetry.LINKS_MAX and (cause := telemetry.context_of(headers.get(telemetry.TRACEPARENT))) is not None:
                 self.causes.append(cause)
-        self.advances[place] = Advance(
-            place=place,
-            expected=expected if before is None else before.expected,
-            next_offset=raw.offset + 1,
-            heartbeat_at=beat,
-        )
+        self.advances[place] = Advance(place=place, expected=expected, next_offset=raw_records[-1].offset + 1, heartbeat_at=newest_beat)
 
     def without(self, places: Iterable[Place]) -> "Batch":
         """Return the batch without these partitions."""

@@ -111,6 +111,7 @@ class Bench:
             enable_idempotence=True,
             compression_type="zstd",
             linger_ms=5,
+            retry_backoff_ms=5,
             metrics_enabled=False,
         )
         sent: deque[tuple[int, Any]] = deque()

@@ -189,7 +189,7 @@ class TestRecordsReadAgain:
         """The log lost its end and gave the offsets out again: nothing may look as if these records had been taken in."""
         records = self.of_every_outcome(collector)
         collector.take(*records)
-        others = [replace(record, value=electricity("9").SerializeToString()) for record in records]
+        others = [record._replace(value=electricity("9").SerializeToString()) for record in records]
         before = self.everything(collector)
         collector.take(*others)
         alarms = [(entry.__dict__["topic"], entry.__dict__["offset"]) for entry in caplog.records if entry.levelno >= logging.ERROR]
