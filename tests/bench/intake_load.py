@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
-from services.collector.domain.provider import Provider
 from services.collector.domain.kinds import Kind as CollectorKind
+from services.collector.domain.provider import Provider
 from services.collector.domain.submission import BusinessKey
 from services.collector.providers import Entry
 from services.common.identifiers import derived_id
