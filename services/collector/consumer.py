@@ -9,11 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.collector import events, metrics, new_records, wire
+from services.collector import events, metrics, new_records
 from services.collector.domain import claims, merkle, provider, subject_code
 from services.collector.domain.contents.registry import RegistryEntry, StructuralChange
 from services.collector.domain.finding import RecordFinding
@@ -23,6 +22,7 @@ from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
 from services.collector.domain.submission import BusinessKey, Outcome, Received, shown
+from services.collector.new_records import ReadRecord
 from services.collector.store import directory
 from services.collector.store import records as store
 from services.collector.store.records import NewSubmission
@@ -52,14 +52,14 @@ _ACCEPTED = (Outcome.ACCEPTED, Outcome.PARKED)
 
 @dataclass(slots=True)
 class _Arrival:
-    """One record on its way through a batch; the outcome is decided step by step."""
+    """One record on its way through a batch; the outcome is decided step by step. Its first fields are those of `ReadRecord`."""
 
     record: Record
-    provider: Provider
     sha256: bytes
     is_json: bool
-    received: Received | None = None
-    unreadable: str = ""
+    received: Received | None
+    unreadable: str
+    provider: Provider
     findings: Sequence[RecordFinding] = ()
     outcome: Outcome | None = None
     submission_id: UUID | None = None
@@ -86,11 +86,11 @@ class Intake:
     def __init__(self, *, province: str) -> None:
         self._province = province
 
-    def handle(self, transaction: Transaction, records: Sequence[Record]) -> None:
-        """Take in one batch. Until the commit nothing has happened; after it the outbox tells and the worker rebuilds."""
+    def handle(self, transaction: Transaction, records: Sequence[ReadRecord]) -> None:
+        """Take in one batch, as `new_records.read` reads it: all of it with the commit, before which nothing has happened."""
         started = time.monotonic()
         now = transaction.now()
-        # 1. Leave out what was taken in before, read and check the form of every other record, by the directory as it stands.
+        # 1. Leave out what was taken in before, check the form of every other record, by the directory as it stands.
         known = directory.everyone(transaction)
         stretches = [_examined_all(stretch, known, now) for stretch in new_records.stretches(transaction, records)]
         arrivals = [arrival for stretch in stretches for arrival in stretch]
@@ -151,25 +151,21 @@ class Intake:
         return subject_code.subject_id(bureau=self._province, first_code=code)
 
 
-# ---- Step 1: read and check ----
+# ---- Step 1: check ----
 
 
-def _examined_all(records: Sequence[Record], known: Mapping[str, Provider], now: datetime) -> list[_Arrival]:
-    """Read and check records of one topic, which are all of one provider."""
-    domain, code = provider.domain_and_code(records[0].topic)
+def _examined_all(records: Sequence[ReadRecord], known: Mapping[str, Provider], now: datetime) -> list[_Arrival]:
+    """Check records of one topic, which are all of one provider."""
+    domain, code = provider.domain_and_code(records[0].record.topic)
     publisher = (known.get(code) or provider.stranger(code)).as_published(domain)
-    return [_examined(record, publisher, domain, now) for record in records]
+    return [_examined(_Arrival(*read, publisher), domain, now) for read in records]
 
 
-def _examined(record: Record, publisher: Provider, domain: Domain, now: datetime) -> _Arrival:
-    arrival = _Arrival(record, publisher, sha256(record.value or b"").digest(), wire.is_json(record.headers))
-    try:
-        arrival.received = wire.submission(record.value, is_json=arrival.is_json)
-    except wire.UnreadableError as unreadable:
-        arrival.unreadable = unreadable.reason
+def _examined(arrival: _Arrival, domain: Domain, now: datetime) -> _Arrival:
+    if arrival.received is None:
         arrival.outcome = Outcome.QUARANTINED
         return arrival
-    context = FormContext(provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now)
+    context = FormContext(provider=arrival.provider, topic_domain=domain, record_key=_text_key(arrival.record.key), received_at=now)
     arrival.findings = catalogue.form_findings(arrival.received, context)
     # Pair assertion: whatever could not be read has a rule that says so, so a stand-in value never enters an account.
     assert arrival.findings or not arrival.received.defects, arrival.received.defects

@@ -3,17 +3,20 @@
 Heartbeats are taken out on the way: they move the position and tell how fresh the partition is, but are nothing to handle.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from kafka import TopicPartition
 from opentelemetry.trace import SpanContext
 
 from services.common import kafka, telemetry
 from services.common.fetched_records import FetchedRecord
 from services.common.positions import Advance, Place
+
+_BATCH_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Record(NamedTuple):
@@ -34,9 +37,10 @@ class Record(NamedTuple):
 
 @dataclass(kw_only=True)
 class Batch:
-    """What one transaction commits; `causes` are the trace contexts of the first records."""
+    """What one transaction commits; `read` is what the handler gets of each record, `causes` the trace contexts of the first ones."""
 
     records: list[Record] = field(default_factory=list)
+    read: list[Any] = field(default_factory=list)
     advances: dict[Place, Advance] = field(default_factory=dict)
     causes: list[SpanContext] = field(default_factory=list)
 
@@ -58,12 +62,52 @@ class Batch:
 
     def without(self, places: Iterable[Place]) -> "Batch":
         """Return the batch without these partitions."""
-        gone = set(places)
+        gone = {(place.topic_id, place.partition) for place in places}
+        left = [(one, read) for one, read in zip(self.records, self.read, strict=True) if (one.topic_id, one.partition) not in gone]
         return Batch(
-            records=[one for one in self.records if Place(topic_id=one.topic_id, partition=one.partition) not in gone],
-            advances={place: advance for place, advance in self.advances.items() if place not in gone},
+            records=[one for one, _ in left],
+            read=[read for _, read in left],
+            advances={place: advance for place, advance in self.advances.items() if (place.topic_id, place.partition) not in gone},
             causes=self.causes,
         )
+
+
+def cut(
+    polled: Mapping[TopicPartition, Sequence[FetchedRecord]],
+    places: Mapping[TopicPartition, Place],
+    expected: Mapping[TopicPartition, int],
+    *,
+    records_max: int,
+    heartbeats: bool,
+) -> Iterator[Batch]:
+    """Cut what was polled into batches bounded by records and bytes; drop what is not of these places, or not `expected` there.
+
+    `expected` is looked at anew for each batch: whoever takes one moves it on.
+    """
+    batch = Batch()
+    size = count = 0
+    for partition, raw_records in polled.items():
+        place = places.get(partition)
+        if place is None:
+            continue
+        begin = expected[partition]
+        taken: list[FetchedRecord] = []
+        for raw in raw_records:
+            if raw.offset < begin:
+                continue
+            if count and (size > _BATCH_BYTES_MAX or count >= records_max):
+                if taken:
+                    batch.add(partition.topic, place, taken, expected=begin, heartbeats=heartbeats)
+                yield batch
+                batch, taken, begin = Batch(), [], expected[partition]
+                size = count = 0
+            size += len(raw.value or b"") + len(raw.key or b"")
+            count += 1
+            taken.append(raw)
+        if taken:
+            batch.add(partition.topic, place, taken, expected=begin, heartbeats=heartbeats)
+    if batch.advances:
+        yield batch
 
 
 def _heartbeat(value: bytes | None) -> datetime | None:

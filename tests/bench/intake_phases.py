@@ -24,12 +24,14 @@ from uuid import UUID
 import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
+from services.collector import new_records
 from services.collector.consumer import Intake
+from services.collector.new_records import ReadRecord
 from services.collector.settings import CollectorSettings
 from services.collector.subscription import Subscription
 from services.common import kafka
 from services.common.clock import SystemClock
-from services.common.consumer import Consumer, Record
+from services.common.consumer import Consumer
 from services.common.database import Database, Transaction
 from services.common.settings import KafkaSettings, PostgresSettings, SecretFile, TelemetrySettings
 from services.common.telemetry import configure
@@ -40,6 +42,7 @@ FLOOR_TABLE = "floor_submission"
 FLOOR_BATCH_RECORDS_MAX = 5_000
 # As in services/collector/__main__.py; neither phase is slowed by looking for cycles among what was prepared.
 GC_THRESHOLD = 50_000
+SWITCH_INTERVAL_S = 0.0005
 
 _TYPES = {
     "submission_id": "uuid",
@@ -219,7 +222,7 @@ def whole(access: Access) -> Told:
     timeline = _Timeline()
     handled = 0
 
-    def handle(transaction: Transaction, records: Sequence[Record]) -> None:
+    def handle(transaction: Transaction, records: Sequence[ReadRecord]) -> None:
         nonlocal handled
         handled = len(records)
         intake.handle(transaction, records)
@@ -233,6 +236,7 @@ def whole(access: Access) -> Told:
         kafka_settings=access.kafka(),
         after_commit=lambda: timeline.committed(handled),
         max_records=CollectorSettings.intake_batch_records_max,
+        read=new_records.read,
         heartbeats=False,
     )
     _settle()
@@ -249,6 +253,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def main() -> int:

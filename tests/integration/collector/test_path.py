@@ -135,7 +135,7 @@ def running(applied: Directory) -> Iterator[Running]:
     database, settings = applied.collector.database, collector_settings(applied)
     reading = Subscription(consumer="collector", database=database, kafka_settings=settings)
     consumer = Consumer(
-        name="collector", group="collector", topics=reading.topics, handle=Intake(province=PROVINCE).handle, database=database,
+        name="collector", group="collector", topics=reading.topics, read=new_records.read, handle=Intake(province=PROVINCE).handle, database=database,
         kafka_settings=settings, refresh_every_s=1.0,
     )  # fmt: skip
     worker = Polling("accounts", applied.collector.worker().step)
