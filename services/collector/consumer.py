@@ -7,23 +7,23 @@ means for an account is decided when its subject is rebuilt, so that the order o
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.collector import events, metrics, new_records, signatures, wire
+from services.collector import events, metrics, new_records, signatures
 from services.collector.domain import claims, merkle, provider, subject_code
 from services.collector.domain.contents.registry import RegistryEntry, StructuralChange
 from services.collector.domain.envelope import Envelope
 from services.collector.domain.finding import RecordFinding
-from services.collector.domain.kinds import Kind
+from services.collector.domain.kinds import Domain, Kind
 from services.collector.domain.place import Place
 from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
 from services.collector.domain.submission import BusinessKey, Outcome, Received, shown
+from services.collector.new_records import ReadRecord
 from services.collector.store import directory
 from services.collector.store import records as store
 from services.collector.store.records import NewSubmission
@@ -46,25 +46,33 @@ BACKFILL_AGE = timedelta(days=7)
 # A record that breaks more rules than this was not written by a working program; all of them are kept, the first are told.
 FINDINGS_TOLD_MAX = 8
 # What the register says decides whose a facility is.
-_REGISTER_KINDS = frozenset({Kind.REGISTRY_ENTRY, Kind.STRUCTURAL_CHANGE})
+_REGISTER_KINDS = (Kind.REGISTRY_ENTRY, Kind.STRUCTURAL_CHANGE)
 _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
+_ACCEPTED = (Outcome.ACCEPTED, Outcome.PARKED)
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(slots=True)
 class _Arrival:
-    """One record on its way through a batch; the outcome is decided step by step."""
+    """One record on its way through a batch; the outcome is decided step by step. Its first fields are those of `ReadRecord`."""
 
-    place: Place
-    provider: Provider
-    value: bytes
+    record: Record
     sha256: bytes
     is_json: bool
-    record: Record
-    received: Received | None = None
-    unreadable: str = ""
-    findings: list[RecordFinding] = field(default_factory=list)
+    received: Received | None
+    unreadable: str
+    provider: Provider
+    findings: Sequence[RecordFinding] = ()
     outcome: Outcome | None = None
     submission_id: UUID | None = None
+    subject_id: UUID | None = None
+
+    @property
+    def value(self) -> bytes:
+        return self.record.value or b""
+
+    def place(self) -> Place:
+        record = self.record
+        return Place(topic=record.topic, topic_id=record.topic_id, partition=record.partition, offset=record.offset)
 
     def record_number(self) -> str:
         return shown(self.received.record_number) if self.received is not None else ""
@@ -78,7 +86,7 @@ class TakenAgain:
 
     def __init__(self, arrival: _Arrival) -> None:
         self._arrival = arrival
-        self.place = arrival.place
+        self.place = arrival.place()
         self.provider_code = arrival.provider.code
         self.sha256 = arrival.sha256
         self.unreadable = arrival.unreadable
@@ -105,23 +113,24 @@ class Intake:
     def __init__(self, *, province: str) -> None:
         self._province = province
 
-    def handle(self, transaction: Transaction, records: Sequence[Record]) -> None:
-        """Take in one batch. Until the commit nothing has happened; after it the outbox tells and the worker rebuilds."""
+    def handle(self, transaction: Transaction, records: Sequence[ReadRecord]) -> None:
+        """Take in one batch, as `new_records.read` reads it: all of it with the commit, before which nothing has happened."""
         started = time.monotonic()
         now = transaction.now()
-        # 1. Leave out what was taken in before, read and check the form of every other record, by the directory as it stands.
+        # 1. Leave out what was taken in before, check the form of every other record, by the directory as it stands.
         known = directory.everyone(transaction)
-        stretches = [[_examined(record, known, now) for record in stretch] for stretch in new_records.stretches(transaction, records)]
+        stretches = [_examined_all(stretch, known, now) for stretch in new_records.stretches(transaction, records)]
         arrivals = [arrival for stretch in stretches for arrival in stretch]
         # 2. Keep what is new; the database decides what is held already, under the same bytes or under others.
         accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
         # 3. Keep everything else with its reason, so that each record can be ticked off.
-        _set_aside(transaction, arrivals, now)
+        _set_aside(transaction, [one for one in arrivals if one.outcome not in _ACCEPTED], now)
+        _keep_envelopes(transaction, arrivals)
         # 4. Answer: one receipt for each partition, one notice for each finding, unreadable bytes to quarantine.
         outbox.add_all(transaction, [*_receipts(transaction, stretches, now), *_told(arrivals, now)])
         # 5. Have the accounts concerned rebuilt. Last, because the marks stay locked until the commit.
         work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
-        _count(arrivals)
+        _count(stretches)
         metrics.INTAKE_DURATION.record(time.monotonic() - started)
 
     def take_in_again(self, transaction: Transaction, records: Sequence[tuple[Record, datetime]]) -> list[TakenAgain]:
@@ -131,45 +140,46 @@ class Intake:
         """
         now = transaction.now()
         known = directory.everyone(transaction)
-        arrivals = [_examined(record, known, now, received_at) for record, received_at in records]
+        arrivals = [
+            arrival
+            for record, received_at in records
+            for arrival in _examined_all([new_records.read(record)], known, now, first_received_at=received_at)
+        ]
         accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
         work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
         return [TakenAgain(arrival) for arrival in arrivals]
 
-    def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[tuple[_Arrival, UUID]]:
-        """Keep candidates as submissions, each business key once, and return those accepted with their subjects."""
+    def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[_Arrival]:
+        """Keep candidates as submissions, each business key once, and return those accepted."""
         _lock_facilities(transaction, candidates)
-        codes = {code for arrival in candidates for code in _codes(arrival)}
+        codes = _codes(candidates)
         subjects = store.subject_ids(transaction, codes)
         new_codes = {code: self._new_subject_id(code) for code in codes if code not in subjects}
         subjects.update(new_codes)
         first, parked = _first_of_each_key(transaction, candidates, subjects)
-        rows = {
-            submission_id: _row(arrival, submission_id, subjects[_received(arrival).subject_code], submission_id in parked, now)
-            for submission_id, arrival in first.items()
-        }
-        inserted = store.append_submissions(transaction, rows.values())
-        hashes = {submission_id: held[1] for submission_id, held in store.held(transaction, first.keys() - inserted).items()}
+        rows = [_row(arrival, submission_id in parked, now) for submission_id, arrival in first.items()]
+        held = store.held(transaction, store.append_submissions(transaction, rows))
         accepted = []
         for arrival in candidates:
             assert arrival.submission_id is not None
-            if arrival.submission_id in inserted and first[arrival.submission_id] is arrival:
-                arrival.outcome = rows[arrival.submission_id].outcome
-                accepted.append((arrival, rows[arrival.submission_id].subject_id))
+            if arrival.submission_id not in held and first[arrival.submission_id] is arrival:
+                arrival.outcome = Outcome.PARKED if arrival.submission_id in parked else Outcome.ACCEPTED
+                accepted.append(arrival)
                 continue
-            held_sha256 = hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256
+            _, held_sha256 = held.get(arrival.submission_id) or (None, first[arrival.submission_id].sha256)
             arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held_sha256=held_sha256)
             arrival.outcome = Outcome.REJECTED if arrival.findings else Outcome.DUPLICATE
-        born = {code for arrival, _ in accepted for code in _codes(arrival)} & new_codes.keys()
+        born = _codes(accepted) & new_codes.keys()
         today = now.astimezone(_STATUTORY_ZONE).date()
         store.add_subjects(transaction, {code: new_codes[code] for code in born}, province=self._province, at=now, valid_from=today)
-        store.append_claims(transaction, [claim for arrival, subject_id in accepted for claim in self._claims(arrival, subject_id)])
+        store.append_claims(transaction, [claim for arrival in accepted if _is_of_the_register(arrival) for claim in self._claims(arrival)])
         return accepted
 
-    def _claims(self, arrival: _Arrival, subject_id: UUID) -> list[tuple[str, UUID, UUID]]:
+    def _claims(self, arrival: _Arrival) -> list[tuple[str, UUID, UUID]]:
         """List which facilities a record of the register names, for whom; an empty number stands for all that a merged subject had."""
-        content, submission_id = _received(arrival).content, arrival.submission_id
+        content, submission_id, subject_id = _received(arrival).content, arrival.submission_id, arrival.subject_id
         assert submission_id is not None
+        assert subject_id is not None
         match content:
             case RegistryEntry(facilities=facilities):
                 return [(facility.facility_number, subject_id, submission_id) for facility in facilities]
@@ -185,28 +195,24 @@ class Intake:
         return subject_code.subject_id(bureau=self._province, first_code=code)
 
 
-# ---- Step 1: read and check ----
+# ---- Step 1: check ----
 
 
-def _examined(record: Record, known: Mapping[str, Provider], now: datetime, received_at: datetime | None = None) -> _Arrival:
-    """Read a record and check its form by the rules of now; a signature is judged by when the record came first."""
-    domain, code = provider.domain_and_code(record.topic)
-    publisher = known.get(code) or provider.stranger(code)
-    arrival = _Arrival(
-        place=Place(topic=record.topic, topic_id=record.topic_id, partition=record.partition, offset=record.offset),
-        provider=publisher.as_published(domain),
-        value=record.value or b"",
-        sha256=sha256(record.value or b"").digest(),
-        is_json=wire.is_json(record.headers),
-        record=record,
-    )
-    try:
-        arrival.received = wire.submission(record.value, is_json=arrival.is_json)
-    except wire.UnreadableError as unreadable:
-        arrival.unreadable = unreadable.reason
+def _examined_all(
+    records: Sequence[ReadRecord], known: Mapping[str, Provider], now: datetime, *, first_received_at: datetime | None = None
+) -> list[_Arrival]:
+    """Check records of one topic, which are all of one provider, by the rules of now; a signature is judged by when they came first."""
+    domain, code = provider.domain_and_code(records[0].record.topic)
+    publisher = (known.get(code) or provider.stranger(code)).as_published(domain)
+    return [_examined(_Arrival(*read, publisher), domain, now, first_received_at or now) for read in records]
+
+
+def _examined(arrival: _Arrival, domain: Domain, now: datetime, first_received_at: datetime) -> _Arrival:
+    if arrival.received is None:
         arrival.outcome = Outcome.QUARANTINED
         return arrival
-    signature = signatures.examined(record.headers, record.value, provider=arrival.provider, received_at=received_at or now)
+    record = arrival.record
+    signature = signatures.examined(record.headers, record.value, provider=arrival.provider, received_at=first_received_at)
     context = FormContext(
         provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now, signature=signature
     )
@@ -233,11 +239,19 @@ def _received(arrival: _Arrival) -> Received:
     return arrival.received
 
 
-def _codes(arrival: _Arrival) -> set[str]:
-    """List whose accounts a record may concern by itself: its subject's, and those of the successors that it names."""
-    content = _received(arrival).content
-    successors = claims.successor_codes(content) if isinstance(content, StructuralChange) else set()
-    return {_received(arrival).subject_code, *successors}
+def _codes(arrivals: Iterable[_Arrival]) -> set[str]:
+    """List whose accounts records may concern by themselves: their subjects', and those of the successors that they name."""
+    codes = set()
+    for arrival in arrivals:
+        received = _received(arrival)
+        codes.add(received.subject_code)
+        if isinstance(received.content, StructuralChange):
+            codes |= claims.successor_codes(received.content)
+    return codes
+
+
+def _is_of_the_register(arrival: _Arrival) -> bool:
+    return _received(arrival).kind in _REGISTER_KINDS
 
 
 def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
@@ -252,10 +266,9 @@ def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
     )
 
 
-def _lock_facilities(transaction: Transaction, arrivals: Iterable[_Arrival]) -> None:
-    received = [_received(arrival) for arrival in arrivals]
-    if received:
-        store.lock_facilities(transaction, exclusive=any(one.kind in _REGISTER_KINDS for one in received))
+def _lock_facilities(transaction: Transaction, arrivals: Sequence[_Arrival]) -> None:
+    if arrivals:
+        store.lock_facilities(transaction, exclusive=any(_is_of_the_register(arrival) for arrival in arrivals))
 
 
 def _first_of_each_key(
@@ -266,41 +279,50 @@ def _first_of_each_key(
     Nothing is rejected for what it corrects: that would depend on what came first. That one is parked only says what the receipt
     says, and whom to rebuild when what it waits for comes: what counts is found anew from all submissions of the account.
     """
-    keys = [_key(arrival, subjects[_received(arrival).subject_code]) for arrival in candidates]
-    before = {key: key.ids_before() for key in keys}
-    held = store.held(transaction, {one for ids in before.values() for one in ids})
-    subject_of = {submission_id: subject_id for submission_id, (subject_id, _) in held.items()}
     first: dict[UUID, _Arrival] = {}
-    parked = set()
-    for arrival, key in zip(candidates, keys, strict=True):
+    ids_before: dict[UUID, list[UUID]] = {}
+    for arrival in candidates:
+        arrival.subject_id = subjects[_received(arrival).subject_code]
+        key = _key(arrival, arrival.subject_id)
         arrival.submission_id = key.submission_id()
-        if arrival.submission_id in first:
-            continue
-        first[arrival.submission_id] = arrival
-        if any(subject_of.get(one) != key.subject_id for one in before[key]):
-            parked.add(arrival.submission_id)
-        subject_of.setdefault(arrival.submission_id, key.subject_id)
+        if first.setdefault(arrival.submission_id, arrival) is arrival and key.record_revision > 1:
+            ids_before[arrival.submission_id] = key.ids_before()
+    held = store.held(transaction, {one for ids in ids_before.values() for one in ids})
+    # Those before it in this batch count as well; what is held already stands for its key.
+    subject_of = {submission_id: subject_id for submission_id, (subject_id, _) in held.items()}
+    parked = set()
+    for submission_id, arrival in first.items() if ids_before else ():
+        if any(subject_of.get(one) != arrival.subject_id for one in ids_before.get(submission_id, ())):
+            parked.add(submission_id)
+        assert arrival.subject_id is not None
+        subject_of.setdefault(submission_id, arrival.subject_id)
     return first, parked
 
 
-def _row(arrival: _Arrival, submission_id: UUID, subject_id: UUID, parked: bool, now: datetime) -> NewSubmission:
-    received = _received(arrival)
+def _row(arrival: _Arrival, parked: bool, now: datetime) -> NewSubmission:
+    received, record = _received(arrival), arrival.record
     assert received.kind is not None
+    assert arrival.submission_id is not None
+    assert arrival.subject_id is not None
+    # By place and not by name: this is done for every record.
     return NewSubmission(
-        submission_id=submission_id,
-        subject_id=subject_id,
-        subject_code=received.subject_code,
-        provider_code=arrival.provider.code,
-        kind=received.kind,
-        record_number=received.record_number,
-        record_revision=received.record_revision,
-        facility_number=received.facility_number,
-        value=arrival.value,
-        value_sha256=arrival.sha256,
-        is_json=arrival.is_json,
-        place=arrival.place,
-        received_at=now,
-        outcome=Outcome.PARKED if parked else Outcome.ACCEPTED,
+        arrival.submission_id,
+        arrival.subject_id,
+        received.subject_code,
+        arrival.provider.code,
+        received.kind,
+        received.record_number,
+        received.record_revision,
+        received.facility_number,
+        arrival.value,
+        arrival.sha256,
+        arrival.is_json,
+        record.topic,
+        record.topic_id,
+        record.partition,
+        record.offset,
+        now,
+        Outcome.PARKED if parked else Outcome.ACCEPTED,
     )
 
 
@@ -319,17 +341,21 @@ def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: date
             for one in by_outcome[Outcome.QUARANTINED]
         ],
     )
-    aside = (Outcome.REJECTED, Outcome.QUARANTINED)
-    kept = [(one.place, _envelope(one)) for one in arrivals if one.outcome in aside or signatures.HEADER in one.record.headers]
-    store.append_envelopes(transaction, kept)
     rejected = by_outcome[Outcome.REJECTED]
     store.append_rejected(transaction, [_rejected_row(one, now) for one in rejected])
     store.append_record_findings(transaction, [row for one in rejected for row in _finding_rows(one, now)])
 
 
+def _keep_envelopes(transaction: Transaction, arrivals: Sequence[_Arrival]) -> None:
+    """Keep the key and headers of what may be judged again, and of every record that was signed: they are part of what it proves."""
+    aside = (Outcome.REJECTED, Outcome.QUARANTINED)
+    kept = [(one.place(), _envelope(one)) for one in arrivals if one.outcome in aside or signatures.HEADER in one.record.headers]
+    store.append_envelopes(transaction, kept)
+
+
 def _position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
-    place = arrival.place
-    return (place.topic_id, place.partition, place.offset, place.topic, arrival.provider.code)
+    record = arrival.record
+    return (record.topic_id, record.partition, record.offset, record.topic, arrival.provider.code)
 
 
 def _envelope(arrival: _Arrival) -> Envelope:
@@ -352,26 +378,16 @@ def _rejected_row(arrival: _Arrival, now: datetime) -> tuple[object, ...]:
 
 
 def _finding_rows(arrival: _Arrival, now: datetime) -> list[tuple[object, ...]]:
-    place = arrival.place
     return [
-        (
-            _finding_id(arrival, finding),
-            place.topic_id,
-            place.partition,
-            place.offset,
-            finding.rule_id,
-            finding.severity.name,
-            finding.message,
-            now,
-        )
+        (_finding_id(arrival, finding), *_position(arrival)[:3], finding.rule_id, finding.severity.name, finding.message, now)
         for finding in arrival.findings
     ]
 
 
 def _finding_id(arrival: _Arrival, finding: RecordFinding) -> UUID:
-    place = arrival.place
+    record = arrival.record
     return derived_id(
-        "record-finding", topic_id=place.topic_id, partition=place.partition, record_offset=place.offset, rule_id=finding.rule_id
+        "record-finding", topic_id=record.topic_id, partition=record.partition, record_offset=record.offset, rule_id=finding.rule_id
     )
 
 
@@ -383,13 +399,11 @@ def _receipts(transaction: Transaction, stretches: Iterable[Sequence[_Arrival]],
     made = []
     rows = []
     for group in stretches:
-        first, last = group[0].place, group[-1].place
+        first, last_offset = group[0].place(), group[-1].record.offset
         root = merkle.tree_hash([arrival.sha256 for arrival in group])
-        outcomes = [(one.place.offset, one.record_number(), one.record_revision(), _outcome(one)) for one in group]
+        outcomes = [(one.record.offset, one.record_number(), one.record_revision(), _outcome(one)) for one in group]
         event = events.receipt(first=first, provider_code=group[0].provider.code, known_at=now, merkle_root=root, outcomes=outcomes)
-        counts = dict.fromkeys(Outcome, 0)
-        for arrival in group:
-            counts[_outcome(arrival)] += 1
+        counts = _counts(group)
         made.append(event)
         rows.append(
             (
@@ -399,7 +413,7 @@ def _receipts(transaction: Transaction, stretches: Iterable[Sequence[_Arrival]],
                 first.topic_id,
                 first.partition,
                 first.offset,
-                last.offset,
+                last_offset,
                 counts[Outcome.ACCEPTED] + counts[Outcome.PARKED],
                 counts[Outcome.PARKED],
                 counts[Outcome.DUPLICATE],
@@ -419,7 +433,7 @@ def _told(arrivals: Iterable[_Arrival], now: datetime) -> list[OutgoingEvent]:
         if arrival.outcome is Outcome.QUARANTINED:
             told.append(
                 events.quarantined(
-                    place=arrival.place,
+                    place=arrival.place(),
                     provider_code=arrival.provider.code,
                     reason=arrival.unreadable,
                     value=arrival.value,
@@ -440,11 +454,16 @@ def _told(arrivals: Iterable[_Arrival], now: datetime) -> list[OutgoingEvent]:
                         record_number=arrival.record_number(),
                         record_revision=arrival.record_revision(),
                     ),
-                    place=arrival.place,
+                    place=arrival.place(),
                     known_at=now,
                 )
             )
     return told
+
+
+def _counts(group: Iterable[_Arrival]) -> dict[Outcome, int]:
+    settled = [_outcome(arrival) for arrival in group]
+    return {outcome: settled.count(outcome) for outcome in Outcome}
 
 
 def _outcome(arrival: _Arrival) -> Outcome:
@@ -455,21 +474,25 @@ def _outcome(arrival: _Arrival) -> Outcome:
 # ---- Step 5: mark ----
 
 
-def _marks(transaction: Transaction, accepted: Sequence[tuple[_Arrival, UUID]], now: datetime) -> list[Mark]:
+def _marks(transaction: Transaction, accepted: Sequence[_Arrival], now: datetime) -> list[Mark]:
     """Mark the subjects of accepted submissions, and everyone else whom they concern.
 
     Those are whose facilities a new record of the register may give to another, who took a facility over whose figures still come under
     the code of this one, and who holds a correction that waited for what has come now and turns out to be about another subject.
     """
-    marks = [Mark(key=str(subject_id), priority=_priority(arrival, now), delay_ms=COALESCE_MS) for arrival, subject_id in accepted]
-    entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind in _REGISTER_KINDS}
+    priorities: dict[UUID, int] = {}
+    entering = set()
+    for arrival in accepted:
+        assert arrival.subject_id is not None
+        priority = _priority(arrival, now)
+        priorities[arrival.subject_id] = min(priority, priorities.get(arrival.subject_id, priority))
+        if _is_of_the_register(arrival):
+            entering.add(arrival.subject_id)
     concerned = store.concerned_by_claims(transaction, entering)
-    concerned |= store.concerned_by_figures(
-        transaction, {(subject_id, _received(arrival).facility_number) for arrival, subject_id in accepted}
-    )
-    concerned |= store.waiting_elsewhere(transaction, [_key(arrival, subject_id) for arrival, subject_id in accepted])
-    concerned -= {subject_id for _, subject_id in accepted}
-    return marks + [Mark(key=str(subject_id), priority=PRIORITY_LIVE, delay_ms=COALESCE_MS) for subject_id in concerned]
+    concerned |= store.concerned_by_figures(transaction) | store.waiting_elsewhere(transaction)
+    for subject_id in concerned - priorities.keys():
+        priorities[subject_id] = PRIORITY_LIVE
+    return [Mark(key=str(subject_id), priority=priority, delay_ms=COALESCE_MS) for subject_id, priority in priorities.items()]
 
 
 def _priority(arrival: _Arrival, now: datetime) -> int:
@@ -481,9 +504,8 @@ def _priority(arrival: _Arrival, now: datetime) -> int:
     return PRIORITY_LIVE
 
 
-def _count(arrivals: Iterable[_Arrival]) -> None:
-    counts: dict[tuple[str, Outcome], int] = defaultdict(int)
-    for arrival in arrivals:
-        counts[arrival.provider.code, _outcome(arrival)] += 1
-    for (code, outcome), number in counts.items():
-        metrics.RECORDS.add(number, {"provider": code, "outcome": outcome.value})
+def _count(stretches: Iterable[Sequence[_Arrival]]) -> None:
+    for group in stretches:
+        for outcome, number in _counts(group).items():
+            if number:
+                metrics.RECORDS.add(number, {"provider": group[0].provider.code, "outcome": outcome.value})

@@ -87,9 +87,7 @@ def receipt(
 
     `outcomes` has offset, record number, record revision and outcome of each record, in offset order.
     """
-    counts = dict.fromkeys(Outcome, 0)
-    for _, _, _, outcome in outcomes:
-        counts[outcome] += 1
+    settled = [outcome for _, _, _, outcome in outcomes]
     last_offset = outcomes[-1][0]
     span: dict[str, UUID | int] = {
         "topic_id": first.topic_id,
@@ -103,10 +101,10 @@ def receipt(
         partition=first.partition,
         first_offset=first.offset,
         last_offset=last_offset,
-        accepted_count=counts[Outcome.ACCEPTED] + counts[Outcome.PARKED],
-        duplicate_count=counts[Outcome.DUPLICATE],
-        rejected_count=counts[Outcome.REJECTED],
-        quarantined_count=counts[Outcome.QUARANTINED],
+        accepted_count=settled.count(Outcome.ACCEPTED) + settled.count(Outcome.PARKED),
+        duplicate_count=settled.count(Outcome.DUPLICATE),
+        rejected_count=settled.count(Outcome.REJECTED),
+        quarantined_count=settled.count(Outcome.QUARANTINED),
         merkle_root=merkle_root,
         outcomes=[
             notice_pb2.RecordOutcome(offset=offset, record_number=number, record_revision=revision, outcome=_OUTCOME[outcome])

@@ -9,7 +9,7 @@ from services.common.settings import ServiceSettings
 class CollectorSettings(ServiceSettings):
     """Settings of the service. `intake_batch_records_max` bounds one transaction of intake."""
 
-    intake_batch_records_max: int = 500
+    intake_batch_records_max: int = 2_000
 
     def __post_init__(self) -> None:
         ServiceSettings.__post_init__(self)

@@ -1,13 +1,15 @@
 """Hides how records become committed data exactly once: positions live in PostgreSQL, in the transaction of the data.
 
 The loop subscribes to a list of topics that may change, reads its positions from the database after every change of
-assignment, and advances all partitions of a batch by one compare-and-set. Kafka is only ever told for lag tools.
+assignment, and advances all partitions of a batch by one compare-and-set. Kafka is only ever told for lag tools. While one batch is
+being committed on a thread of its own, the loop already reads the next, which waits for the outcome.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,13 +29,12 @@ from services.common.crash import crash_point
 from services.common.database import Database, Transaction, is_recoverable
 from services.common.kafka import TopicDescription, UnreadableBatch
 from services.common.positions import PartitionsLost, Place
-from services.common.record_batches import Batch, Record
+from services.common.record_batches import Batch, Record, cut
 from services.common.settings import KafkaSettings
 
 _log = logging.getLogger(__name__)
 
 _POLL_MS = 500
-_BATCH_BYTES_MAX = 8 * 1024 * 1024
 _KAFKA_COMMIT_EVERY_S = 1.0
 _BACKOFF_MAX_S = 5.0
 # Longer than any rebalance may take (max_poll_interval_ms): a client that is no settled member by then is given up.
@@ -46,7 +47,7 @@ _PROGRESS_S_MAX = 120.0
 
 __all__ = ["Consumer", "Handle", "Record", "Recoverable"]
 
-Handle = Callable[[Transaction, Sequence[Record]], None]
+Handle = Callable[[Transaction, Sequence[Any]], None]
 
 
 class Recoverable(Exception):
@@ -75,6 +76,9 @@ class Consumer:
     `handle` gets the records of a batch in the transaction that advances their positions: what it writes and the positions
     are committed together or not at all. It is called again with the same records after any failure, so it must not act
     outside the transaction. What it raises ends the loop, unless the database is away or it raised `Recoverable`.
+
+    With `read` it gets what that made of each record instead. `read` is called while the batch before is being committed, so it
+    costs no time as long as the database has work; it must depend on the record alone.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Consumer:
         after_commit: Callable[[], None] = lambda: None,
         max_records: int = 500,
         *,
+        read: Callable[[Record], Any] = lambda record: record,
         refresh_every_s: float = 10.0,
         heartbeats: bool = True,
     ) -> None:
@@ -99,13 +104,18 @@ class Consumer:
         self._kafka_settings = kafka_settings
         self._after_commit = after_commit
         self._max_records = max_records
+        self._read = read
         self._refresh_every_s = refresh_every_s
         # Off where strangers write: a provider's record that calls itself a heartbeat is a record like any other.
         self._heartbeats = heartbeats
         self._client: KafkaConsumer | None = None
         self._admin: KafkaAdminClient | None = None
         self._generation = _Generation()
-        # The generation whose assignment was sought, and where each of its partitions stands in the database.
+        # The one batch that is being committed, and since when.
+        self._under_way: Future[tuple[Batch, frozenset[Place]]] | None = None
+        self._under_way_since = 0.0
+        # The generation whose assignment was sought, and where each of its partitions will stand in the database when what is under
+        # way is committed.
         self._sought: int | None = None
         self._polled_since_seek = False
         self._places: dict[TopicPartition, Place] = {}
@@ -123,19 +133,21 @@ class Consumer:
     def run(self, stop: threading.Event) -> None:
         """Consume until `stop` is set; what is in hand then is finished first."""
         failures = 0
-        try:
-            while not stop.is_set():
-                self._turned_at = time.monotonic()
-                try:
-                    self._turn(stop)
-                    failures = 0
-                except Exception as error:
-                    failures += 1
-                    self._recover(error, failures)
-                    stop.wait(min(_BACKOFF_MAX_S, 0.1 * 2 ** min(failures, 10)))
-            self._tell_kafka()
-        finally:
-            self._close()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{self._name}-commit") as committer:
+            try:
+                while not stop.is_set():
+                    self._turned_at = time.monotonic()
+                    try:
+                        self._turn(stop, committer)
+                        failures = 0
+                    except Exception as error:
+                        failures += 1
+                        self._recover(error, failures)
+                        stop.wait(min(_BACKOFF_MAX_S, 0.1 * 2 ** min(failures, 10)))
+                self._finish_last()
+                self._tell_kafka()
+            finally:
+                self._close()
 
     def freshness(self, transaction: Transaction) -> datetime | None:
         """Return the instant up to which everything published has been committed here, or None while that is unknown."""
@@ -145,9 +157,11 @@ class Consumer:
         """Tell whether the loop turns and every partition with records moves; says nothing of brokers or the database being there."""
         now = time.monotonic()
         moving = all(now - since < _PROGRESS_S_MAX for _, since in list(self._behind.values()))
-        return moving and now - self._turned_at < _TURN_S_MAX
+        under_way = self._under_way
+        since = self._turned_at if under_way is None or under_way.done() else min(self._turned_at, self._under_way_since)
+        return moving and now - since < _TURN_S_MAX
 
-    def _turn(self, stop: threading.Event) -> None:
+    def _turn(self, stop: threading.Event, committer: ThreadPoolExecutor) -> None:
         now = time.monotonic()
         if now >= self._refresh_due:
             self._refresh()
@@ -156,14 +170,24 @@ class Consumer:
             stop.wait(_POLL_MS / 1000)
             return
         if self._sought != self._generation.number:
+            # Only what is under way can still move the positions that are read now.
+            self._finish()
             self._seek()
         polled = self._poll()
         self._watch_membership()
         if self._sought != self._generation.number:
             # The assignment changed under the poll: these records may come from positions that are not ours.
             return
-        for batch in self._batches(polled):
-            self._commit(batch)
+        places = {partition: place for partition, place in self._places.items() if place not in self._stuck}
+        for batch in cut(polled, places, self._expected, records_max=self._max_records, heartbeats=self._heartbeats):
+            batch.read = [self._read(record) for record in batch.records]
+            self._finish()
+            if self._sought is None:
+                # A partition was lost: whether these records are ours to take is read anew.
+                return
+            self._begin(batch, committer)
+        if self._under_way is not None and self._under_way.done():
+            self._finish()
         if now >= self._kafka_commit_due:
             self._tell_kafka()
 
@@ -313,33 +337,41 @@ class Consumer:
                 extra={"consumer": self._name, "topic": partition.topic, "partition": place.partition, "offset": self._expected[partition]},
             )
 
-    def _batches(self, polled: Mapping[TopicPartition, Sequence[Any]]) -> Iterable[Batch]:
-        """Cut what was polled into batches bounded by records and bytes; drop what the own positions do not expect."""
-        batch = Batch()
-        size = count = 0
-        for partition, raw_records in polled.items():
-            place = self._places.get(partition)
-            if place is None or place in self._stuck:
-                continue
-            for raw in raw_records:
-                if raw.offset < self._expected[partition]:
-                    continue
-                if count and (size > _BATCH_BYTES_MAX or count >= self._max_records):
-                    yield batch
-                    if self._sought is None:
-                        # A partition was lost, or the position is unknown: what is left is read again.
-                        return
-                    batch = Batch()
-                    size = count = 0
-                size += len(raw.value or b"") + len(raw.key or b"")
-                count += 1
-                batch.add(partition.topic, place, raw, expected=self._expected[partition], heartbeats=self._heartbeats)
-        if batch.advances:
-            yield batch
+    def _begin(self, batch: Batch, committer: ThreadPoolExecutor) -> None:
+        """Have a batch committed, and go on as if it were: should it fail, what was read meanwhile is dropped and read again."""
+        self._under_way_since = time.monotonic()
+        self._under_way = committer.submit(self._commit, batch)
+        for partition, place in self._places.items():
+            if (advance := batch.advances.get(place)) is not None:
+                self._expected[partition] = advance.next_offset
 
-    def _commit(self, batch: Batch) -> None:
-        """Handle a batch and advance its positions in one transaction; without the partitions that were lost meanwhile."""
+    def _finish(self) -> None:
+        """Wait for the batch that is under way, if there is one, and take note of its outcome; what failed it is raised here."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is None:
+            return
+        committed, lost = under_way.result()
+        if lost:
+            self._sought = None
+        for partition, place in self._places.items():
+            if (advance := committed.advances.get(place)) is not None:
+                self._to_tell_kafka[partition] = OffsetAndMetadata(advance.next_offset, "", -1)
+
+    def _finish_last(self) -> None:
+        try:
+            self._finish()
+        except Exception as error:
+            self._recover(error, failures=1)
+
+    # The next two run on the committer's thread and touch nothing of the loop.
+
+    def _commit(self, batch: Batch) -> tuple[Batch, frozenset[Place]]:
+        """Handle a batch and advance its positions in one transaction; without the partitions that were lost meanwhile.
+
+        Returns what was committed, and which partitions were lost.
+        """
         started = time.monotonic()
+        gone: set[Place] = set()
         while batch.advances:
             try:
                 # (crash before the commit: nothing has happened; after: data and positions are there)
@@ -349,17 +381,14 @@ class Consumer:
                 metrics.CONSUMER_LOST.add(len(lost.places), {"consumer": self._name})
                 _log.warning("%s lost %d partitions to another process", self._name, len(lost.places))
                 batch = batch.without(lost.places)
-                self._sought = None
-        partitions = {place: partition for partition, place in self._places.items()}
-        for place, advance in batch.advances.items():
-            self._expected[partitions[place]] = advance.next_offset
-            self._to_tell_kafka[partitions[place]] = OffsetAndMetadata(advance.next_offset, "", -1)
+                gone |= lost.places
         if batch.records:
             labels = {"consumer": self._name}
             metrics.CONSUMER_RECORDS.add(len(batch.records), labels)
             metrics.CONSUMER_BATCH.record(time.monotonic() - started, labels)
             metrics.CONSUMER_DELAY.record(telemetry.seconds_since(min(one.timestamp for one in batch.records)), labels)
             self._after_commit()
+        return batch, frozenset(gone)
 
     def _commit_once(self, batch: Batch) -> None:
         if not batch.records:
@@ -371,7 +400,7 @@ class Consumer:
             self._database.transaction("consumer.batch") as transaction,
         ):
             positions.advance(transaction, self._name, list(batch.advances.values()))
-            self._handle(transaction, batch.records)
+            self._handle(transaction, batch.read)
 
     # -- the rest -------------------------------------------------------------------------------------------------------------
 

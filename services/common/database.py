@@ -55,16 +55,25 @@ class Transaction:
         """Run one statement; a sequence of parameters runs it once for each."""
         return self.connection.execute(statement, params)
 
-    def copy_into(self, table_name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    def copy_into(
+        self, table_name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, types: Sequence[str] | None = None
+    ) -> int:
         """Load rows by COPY and return how many; for more than a few dozen rows it is several times faster than INSERT.
 
-        COPY knows no ON CONFLICT: copy into a temporary table and INSERT … SELECT … ORDER BY the conflict key from it.
+        COPY knows no ON CONFLICT: copy into a temporary table and INSERT … SELECT … ORDER BY the conflict key from it. With the
+        columns' `types`, by PostgreSQL's names, rows travel in binary form, which costs a third of writing them out as text.
         """
         cursor = cast("psycopg.Cursor[Any]", self.connection.connection.cursor())
-        command = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table_name), sql.SQL(", ").join(map(sql.Identifier, columns)))
+        command = sql.SQL("COPY {} ({}) FROM STDIN {}").format(
+            sql.Identifier(table_name),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL("" if types is None else "(FORMAT BINARY)"),
+        )
         count = 0
         try:
             with cursor.copy(command) as copy:
+                if types is not None:
+                    copy.set_types(types)
                 for row in rows:
                     copy.write_row(row)
                     count += 1

@@ -3,21 +3,27 @@
 Heartbeats are taken out on the way: they move the position and tell how fresh the partition is, but are nothing to handle.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from kafka import TopicPartition
 from opentelemetry.trace import SpanContext
 
 from services.common import kafka, telemetry
+from services.common.fetched_records import FetchedRecord
 from services.common.positions import Advance, Place
 
+_BATCH_BYTES_MAX = 8 * 1024 * 1024
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
-    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; `timestamp` is the producer's."""
+
+class Record(NamedTuple):
+    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; `timestamp` is the producer's.
+
+    A named tuple, because millions are made: a frozen dataclass takes five times as long.
+    """
 
     topic: str
     topic_id: UUID
@@ -31,53 +37,77 @@ class Record:
 
 @dataclass(kw_only=True)
 class Batch:
-    """What one transaction commits; `causes` are the trace contexts of the first records."""
+    """What one transaction commits; `read` is what the handler gets of each record, `causes` the trace contexts of the first ones."""
 
     records: list[Record] = field(default_factory=list)
+    read: list[Any] = field(default_factory=list)
     advances: dict[Place, Advance] = field(default_factory=dict)
     causes: list[SpanContext] = field(default_factory=list)
 
-    def add(self, topic: str, place: Place, raw: Any, *, expected: int, heartbeats: bool) -> None:
-        """Take in one record of the library; `expected` is where the database stands, and counts for the first of a place.
+    def add(self, topic: str, place: Place, raw_records: Sequence[FetchedRecord], *, expected: int, heartbeats: bool) -> None:
+        """Take in records of one partition in their order, at least one; `expected` is where the database stands.
 
         Without `heartbeats` a record that calls itself one is a record like any other.
         """
-        headers = kafka.headers_of(raw)
-        before = self.advances.get(place)
-        beat = before.heartbeat_at if before is not None else None
-        if heartbeats and headers.get(kafka.TYPE_HEADER) == kafka.HEARTBEAT_TYPE:
-            beat = _heartbeat(raw.value) or beat
-        else:
-            self.records.append(
-                Record(
-                    topic=topic,
-                    topic_id=place.topic_id,
-                    partition=place.partition,
-                    offset=raw.offset,
-                    key=raw.key,
-                    value=raw.value,
-                    headers=headers,
-                    timestamp=_instant(raw.timestamp),
-                )
-            )
-            cause = telemetry.context_of(headers.get(telemetry.TRACEPARENT)) if len(self.causes) < telemetry.LINKS_MAX else None
-            if cause is not None:
+        topic_id, partition, newest_beat = place.topic_id, place.partition, None
+        for raw in raw_records:
+            headers = raw.headers
+            if heartbeats and headers.get(kafka.TYPE_HEADER) == kafka.HEARTBEAT_TYPE:
+                newest_beat = _heartbeat(raw.value) or newest_beat
+                continue
+            self.records.append(Record(topic, topic_id, partition, raw.offset, raw.key, raw.value, headers, _instant(raw.timestamp)))
+            if len(self.causes) < telemetry.LINKS_MAX and (cause := telemetry.context_of(headers.get(telemetry.TRACEPARENT))) is not None:
                 self.causes.append(cause)
-        self.advances[place] = Advance(
-            place=place,
-            expected=expected if before is None else before.expected,
-            next_offset=raw.offset + 1,
-            heartbeat_at=beat,
-        )
+        self.advances[place] = Advance(place=place, expected=expected, next_offset=raw_records[-1].offset + 1, heartbeat_at=newest_beat)
 
     def without(self, places: Iterable[Place]) -> "Batch":
         """Return the batch without these partitions."""
-        gone = set(places)
+        gone = {(place.topic_id, place.partition) for place in places}
+        left = [(one, read) for one, read in zip(self.records, self.read, strict=True) if (one.topic_id, one.partition) not in gone]
         return Batch(
-            records=[one for one in self.records if Place(topic_id=one.topic_id, partition=one.partition) not in gone],
-            advances={place: advance for place, advance in self.advances.items() if place not in gone},
+            records=[one for one, _ in left],
+            read=[read for _, read in left],
+            advances={place: advance for place, advance in self.advances.items() if (place.topic_id, place.partition) not in gone},
             causes=self.causes,
         )
+
+
+def cut(
+    polled: Mapping[TopicPartition, Sequence[FetchedRecord]],
+    places: Mapping[TopicPartition, Place],
+    expected: Mapping[TopicPartition, int],
+    *,
+    records_max: int,
+    heartbeats: bool,
+) -> Iterator[Batch]:
+    """Cut what was polled into batches bounded by records and bytes; drop what is not of these places, or not `expected` there.
+
+    `expected` is looked at anew for each batch: whoever takes one moves it on.
+    """
+    batch = Batch()
+    size = count = 0
+    for partition, raw_records in polled.items():
+        place = places.get(partition)
+        if place is None:
+            continue
+        begin = expected[partition]
+        taken: list[FetchedRecord] = []
+        for raw in raw_records:
+            if raw.offset < begin:
+                continue
+            if count and (size > _BATCH_BYTES_MAX or count >= records_max):
+                if taken:
+                    batch.add(partition.topic, place, taken, expected=begin, heartbeats=heartbeats)
+                yield batch
+                batch, taken, begin = Batch(), [], expected[partition]
+                size = count = 0
+            size += len(raw.value or b"") + len(raw.key or b"")
+            count += 1
+            taken.append(raw)
+        if taken:
+            batch.add(partition.topic, place, taken, expected=begin, heartbeats=heartbeats)
+    if batch.advances:
+        yield batch
 
 
 def _heartbeat(value: bytes | None) -> datetime | None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, text
@@ -12,8 +12,8 @@ from sqlalchemy.dialects import postgresql
 from services.collector.domain.envelope import Envelope
 from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
-from services.collector.domain.submission import BusinessKey, Outcome
-from services.collector.store.appending import append
+from services.collector.domain.submission import Outcome
+from services.collector.store.appending import append, copy_rows
 from services.collector.tables import (
     DUPLICATE_RECORD,
     FACILITY_CLAIM,
@@ -29,9 +29,11 @@ from services.collector.tables import (
 from services.common.database import Transaction
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewSubmission:
-    """A submission to be kept, with its exact bytes and where they came from."""
+class NewSubmission(NamedTuple):
+    """A submission to be kept: the row of the table `submission`, field by field in the order of its columns.
+
+    A named tuple, because one is made for every record and goes into COPY as it is.
+    """
 
     submission_id: UUID
     subject_id: UUID
@@ -44,7 +46,10 @@ class NewSubmission:
     value: bytes
     value_sha256: bytes
     is_json: bool
-    place: Place
+    topic: str
+    topic_id: UUID
+    partition: int
+    record_offset: int
     received_at: datetime
     outcome: Outcome
 
@@ -135,43 +140,28 @@ def add_subjects(transaction: Transaction, codes: Mapping[str, UUID], *, provinc
     )
 
 
-def append_submissions(transaction: Transaction, submissions: Iterable[NewSubmission]) -> set[UUID]:
-    """Keep submissions whose business key is not held yet, and return their ids; the others are left as they are."""
-    rows = [
-        (
-            one.submission_id,
-            one.subject_id,
-            one.subject_code,
-            one.provider_code,
-            one.kind.value,
-            one.record_number,
-            one.record_revision,
-            one.facility_number,
-            one.value,
-            one.value_sha256,
-            one.is_json,
-            one.place.topic,
-            one.place.topic_id,
-            one.place.partition,
-            one.place.offset,
-            one.received_at,
-            one.outcome.value,
-        )
-        for one in submissions
-    ]
-    if not rows:
-        return set()
+def append_submissions(transaction: Transaction, submissions: Sequence[NewSubmission]) -> set[UUID]:
+    """Keep submissions whose business key is not held yet, and return the ids of the others, which are left as they are.
+
+    What was given stays in reach of `waiting_elsewhere` until the transaction ends.
+    """
     transaction.execute(_STAGING)
-    transaction.copy_into("incoming_submission", SUBMISSION.columns.keys(), rows)
+    if not submissions:
+        return set()
+    copy_rows(transaction, "incoming_submission", SUBMISSION, submissions)
     return set(transaction.execute(_TAKE_IN).scalars())
 
 
 # One per session, emptied by each commit: making it anew for every batch would bloat the catalogue.
 _STAGING = text("CREATE TEMPORARY TABLE IF NOT EXISTS incoming_submission (LIKE submission) ON COMMIT DELETE ROWS")
+# The few that were held already are told, not the many that were not.
 _TAKE_IN = text("""
-    INSERT INTO submission SELECT * FROM incoming_submission ORDER BY submission_id
-    ON CONFLICT (submission_id) DO NOTHING
-    RETURNING submission_id
+    WITH taken AS (
+        INSERT INTO submission SELECT * FROM incoming_submission ORDER BY submission_id
+        ON CONFLICT (submission_id) DO NOTHING
+        RETURNING submission_id
+    )
+    SELECT submission_id FROM incoming_submission WHERE submission_id NOT IN (SELECT submission_id FROM taken)
 """)
 
 
@@ -189,25 +179,15 @@ _HELD = select(SUBMISSION.c.submission_id, SUBMISSION.c.subject_id, SUBMISSION.c
 )
 
 
-def waiting_elsewhere(transaction: Transaction, keys: Sequence[BusinessKey]) -> set[UUID]:
-    """Find the other subjects about which a correction was parked whose original is among these."""
-    originals = [key for key in keys if key.record_revision == 1]
-    parameters = {
-        "provider_codes": [key.provider_code for key in originals],
-        "kinds": [key.kind.value for key in originals],
-        "record_numbers": [key.record_number for key in originals],
-        "subject_ids": [key.subject_id for key in originals],
-    }
-    return set(transaction.execute(_WAITING_ELSEWHERE, parameters).scalars()) if originals else set()
+def waiting_elsewhere(transaction: Transaction) -> set[UUID]:
+    """Find the other subjects about which a correction was parked whose original was among those given to `append_submissions`."""
+    return set(transaction.execute(_WAITING_ELSEWHERE).scalars())
 
 
 _WAITING_ELSEWHERE = text("""
     SELECT DISTINCT parked.subject_id
-    FROM unnest(
-        CAST(:provider_codes AS text[]), CAST(:kinds AS text[]), CAST(:record_numbers AS text[]), CAST(:subject_ids AS uuid[])
-    ) AS arrived (provider_code, kind, record_number, subject_id)
-    JOIN submission AS parked USING (provider_code, kind, record_number)
-    WHERE parked.outcome = 'PARKED' AND parked.subject_id <> arrived.subject_id
+    FROM submission AS parked JOIN incoming_submission AS arrived USING (provider_code, kind, record_number)
+    WHERE parked.outcome = 'PARKED' AND arrived.record_revision = 1 AND parked.subject_id <> arrived.subject_id
 """)
 
 
@@ -289,16 +269,14 @@ _CONCERNED = text("""
 """)
 
 
-def concerned_by_figures(transaction: Transaction, figures: Collection[tuple[UUID, str]]) -> set[UUID]:
-    """Find who else claims the facilities that these subjects report for; an empty number is any of the subject's own."""
-    ordered = sorted(figures)
-    parameters = {"subject_ids": [one for one, _ in ordered], "numbers": [number for _, number in ordered]}
-    return set(transaction.execute(_CONCERNED_BY_FIGURES, parameters).scalars()) if ordered else set()
+def concerned_by_figures(transaction: Transaction) -> set[UUID]:
+    """Find who else claims the facilities for which what was given to `append_submissions` reports; no number is any of the subject's."""
+    return set(transaction.execute(_CONCERNED_BY_FIGURES).scalars())
 
 
 _CONCERNED_BY_FIGURES = text("""
     SELECT DISTINCT other.subject_id
-    FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:numbers AS text[])) AS arrived (subject_id, facility_number)
+    FROM (SELECT DISTINCT subject_id, facility_number FROM incoming_submission) AS arrived
     JOIN facility_claim AS own ON own.subject_id = arrived.subject_id
         AND (arrived.facility_number = '' OR own.facility_number IN (arrived.facility_number, ''))
     JOIN facility_claim AS other ON other.facility_number = own.facility_number AND other.subject_id <> own.subject_id

@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from deploy.local.plan import PROVIDERS_FILE
 from deploy.local.postgres import PostgresServer
+from services.collector import new_records
 from services.collector.accounts import AccountWorker
 from services.collector.consumer import Intake
 from services.collector.providers import parse_directory
@@ -71,7 +72,7 @@ class Collector:
     def take(self, *records: Record) -> None:
         """Handle one batch, as the consumer's transaction would."""
         with self.database.transaction("test.batch") as transaction:
-            Intake(province=PROVINCE).handle(transaction, records)
+            Intake(province=PROVINCE).handle(transaction, [new_records.read(record) for record in records])
 
     def send(self, *sent: tuple[str, intake.Submission]) -> None:
         """Take in what providers sent as one batch."""

@@ -18,6 +18,7 @@ from carbonbureau.intake.v1 import submission_pb2 as intake
 from google.protobuf import json_format, timestamp_pb2
 
 from deploy.local.plan import PROVIDERS_FILE
+from services.collector import new_records
 from services.collector.consumer import FINDINGS_TOLD_MAX, PRIORITY_BACKFILL, PRIORITY_CORRECTION, PRIORITY_LIVE, Intake
 from services.collector.domain.kinds import Kind
 from services.collector.domain.merkle import tree_hash
@@ -189,7 +190,7 @@ class TestRecordsReadAgain:
         """The log lost its end and gave the offsets out again: nothing may look as if these records had been taken in."""
         records = self.of_every_outcome(collector)
         collector.take(*records)
-        others = [replace(record, value=electricity("9").SerializeToString()) for record in records]
+        others = [record._replace(value=electricity("9").SerializeToString()) for record in records]
         before = self.everything(collector)
         collector.take(*others)
         alarms = [(entry.__dict__["topic"], entry.__dict__["offset"]) for entry in caplog.records if entry.levelno >= logging.ERROR]
@@ -398,7 +399,7 @@ class TestTwoConsumers:
 
         def first() -> None:
             with collector.database.transaction("test.first") as transaction:
-                Intake(province=PROVINCE).handle(transaction, [first_record])
+                Intake(province=PROVINCE).handle(transaction, [new_records.read(first_record)])
                 holding.set()
                 done.wait(0.3)
 

@@ -17,7 +17,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import LeaderNotAvailableError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from deploy.local import kafka_programs
-from services.collector import subscription
+from services.collector import new_records, subscription
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.subscription import Subscription
 from services.common import kafka, work_queue
@@ -135,8 +135,8 @@ def running(applied: Directory) -> Iterator[Running]:
     database, settings = applied.collector.database, collector_settings(applied)
     reading = Subscription(consumer="collector", database=database, kafka_settings=settings)
     consumer = Consumer(
-        name="collector", group="collector", topics=reading.topics, handle=Intake(province=PROVINCE).handle, database=database,
-        kafka_settings=settings, refresh_every_s=1.0,
+        name="collector", group="collector", topics=reading.topics, read=new_records.read,
+        handle=Intake(province=PROVINCE).handle, database=database, kafka_settings=settings, refresh_every_s=1.0,
     )  # fmt: skip
     worker = Polling("accounts", applied.collector.worker().step)
     database.subscribe(work_queue.signal(DIRTY_SUBJECTS), worker.wake)

@@ -27,9 +27,11 @@ from services.common.settings import KafkaSettings, PostgresSettings, SecretFile
 from tests.integration.common.conftest import ROLE, MakeTopic, migrations_dir
 from tests.integration.common.mechanism import (
     as_bytes,
+    committed,
     consumer,
     eventually,
     numbered,
+    query,
     running,
     send,
     settings_for,
@@ -121,6 +123,41 @@ class TestConsume:
         # On an idle machine the median is some hundredths.
         assert sorted(delays)[len(delays) // 2] < 1.0, delays
 
+    def test_reads_the_next_batch_while_one_is_being_committed(
+        self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, producer: KafkaProducer
+    ) -> None:
+        topic = make_topic()
+        send(producer, topic, numbered(10))
+        read_ahead = threading.Event()
+
+        def read(record: Record) -> Record:
+            if record.value == b"000007":
+                read_ahead.set()
+            return record
+
+        def handle(transaction: Transaction, records: Sequence[Record]) -> None:
+            if records[0].value == b"000000":
+                assert read_ahead.wait(20)
+            take(transaction, records)
+
+        loop = Consumer("test", topic, lambda: [topic], handle, database, kafka_settings, max_records=5, read=read)
+        with running(loop.run):
+            eventually(lambda: len(taken(database)) == 10)
+        assert taken(database) == as_bytes(numbered(10))
+
+    def test_hands_over_what_read_made_of_each_record(
+        self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, producer: KafkaProducer
+    ) -> None:
+        topic = make_topic()
+        send(producer, topic, numbered(3))
+        handed: list[object] = []
+        loop = Consumer(
+            "test", topic, lambda: [topic], lambda _, read: handed.extend(read), database, kafka_settings, read=lambda record: record.value
+        )
+        with running(loop.run):
+            eventually(lambda: len(handed) == 3)
+        assert handed == as_bytes(numbered(3))
+
     def test_cuts_batches_by_records(
         self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, producer: KafkaProducer
     ) -> None:
@@ -181,6 +218,48 @@ class TestFailures:
             eventually(lambda: len(taken(database)) >= 20)
             assert loop.healthy()
         assert taken(database) == as_bytes(numbered(20))
+
+    def test_drops_what_was_read_behind_a_batch_that_failed_and_reads_it_again_in_its_order(
+        self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, producer: KafkaProducer
+    ) -> None:
+        topic = make_topic()
+        send(producer, topic, numbered(60))
+        handled: list[bytes | None] = []
+
+        def handle(transaction: Transaction, records: Sequence[Record]) -> None:
+            handled.extend(record.value for record in records)
+            take(transaction, records)
+            # Every batch but the third fails once, while the one behind it is being read.
+            if handled.count(records[0].value) == 1 and records[0].offset != 10:
+                time.sleep(0.05)
+                raise Recoverable("not now")
+
+        with running(consumer(database, kafka_settings, [topic], handle, max_records=5).run):
+            eventually(lambda: len(taken(database)) >= 60)
+        assert query(database, 'SELECT "offset" FROM taken ORDER BY ctid') == [(number,) for number in range(60)]
+
+    def test_finishes_what_is_under_way_when_it_is_told_to_stop(
+        self,
+        database: Database,
+        kafka_settings: KafkaSettings,
+        make_topic: MakeTopic,
+        producer: KafkaProducer,
+        kafka_admin: KafkaAdminClient,
+    ) -> None:
+        topic = make_topic()
+        send(producer, topic, numbered(5))
+        begun = threading.Event()
+
+        def slow(transaction: Transaction, records: Sequence[Record]) -> None:
+            begun.set()
+            time.sleep(0.5)
+            take(transaction, records)
+
+        with running(consumer(database, kafka_settings, [topic], slow, group=topic).run):
+            assert begun.wait(20)
+        assert taken(database) == as_bytes(numbered(5))
+        # Told on the way out; the group's offsets come behind it.
+        eventually(lambda: committed(kafka_admin, topic, topic) == 5)
 
     def test_a_broken_invariant_ends_the_loop_and_the_next_life_takes_the_same_records(
         self, database: Database, kafka_settings: KafkaSettings, make_topic: MakeTopic, producer: KafkaProducer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -40,6 +40,10 @@ class TestDerivedId:
     def test_differs_whenever_kind_or_any_part_differs(self, kind: str, other_kind: str, one: dict, other: dict) -> None:
         same = kind == other_kind and canonical(one) == canonical(other)
         assert (derived_id(kind, **one) == derived_id(other_kind, **other)) == same
+
+    def test_is_the_version_5_uuid_of_its_name(self) -> None:
+        name = "4:kind" + "1:a1:s1:b" + "1:n1:i2:-7"
+        assert derived_id("kind", n=-7, a="b") == uuid5(UUID("5d0f2ad3-3a53-5c1e-9d0f-6f2b8c1f7a10"), name)
 
     @pytest.mark.parametrize(
         ("one", "other"),
