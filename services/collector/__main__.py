@@ -16,11 +16,12 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, skipping
+from services.collector import consumer, directory_text, dry_run, events, method_files, redrive, rpc, skipping
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
-from services.collector.domain.method import PackRefusedError, parse_pack
+from services.collector.domain.method import MethodKind
+from services.collector.domain.pack_file import PackRefusedError
 from services.collector.domain.submission import Outcome
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
@@ -144,7 +145,7 @@ def book(domain: Path = _DOMAIN) -> Book:
     Raises:
         PackRefusedError: a method file cannot be used.
     """
-    packs = [parse_pack(path.read_text(encoding="utf-8"), file_name=path.name) for path in sorted((domain / "methods").glob("*.toml"))]
+    packs = [one.pack for one in method_files.load(domain / "methods") if one.pack.kind is not MethodKind.LIBRARY]
     technologies = tomllib.loads((domain / "recognised_technologies.toml").read_text(encoding="utf-8"))
     return Book(
         packs=tuple(packs),

@@ -23,13 +23,16 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
     yield f"  evidence: {statement.evidence_count} submissions, Merkle root {statement.evidence_root.hex()}"
     yield "\nper 12-month window"
     yield from _table(
-        ("from", "to", "scope 1 t", "scope 2 t", "output", "unit", "t/unit", "months", "quality"),
+        ("from", "to", "scope 1 t", "scope 2 t", "market 2 t", "biomass t", "scope 3 t", "output", "unit", "t/unit", "months", "quality"),
         [
             (
                 one.period.start_date,
                 one.period.end_date,
                 one.scope1_tco2e,
                 one.scope2_tco2e,
+                one.scope2_market_based_tco2e or "-",
+                one.biomass_tco2 or "-",
+                one.scope3_tco2e or "-",
                 one.output_amount or "-",
                 one.output_unit or "-",
                 one.intensity_tco2e_per_unit or "-",
@@ -40,26 +43,46 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
         ],
     )
     yield f"\nemissions, newest {_LINES_SHOWN_MAX} of {len(statement.lines)} lines"
-    yield from _table(
-        ("from", "to", "scope", "carrier", "t CO2e", "±%", "quality", "method", "facility"),
+    yield from _lines(statement.lines)
+    if statement.beside_lines:
+        yield f"\nbeside the totals, newest {_LINES_SHOWN_MAX} of {len(statement.beside_lines)} lines"
+        yield from _lines(statement.beside_lines)
+    yield f"\nfindings: {len(statement.findings)} open"
+    for finding in statement.findings:
+        yield f"  {finding.severity:<8} {finding.rule_id:<32} {finding.period.start_date or '':<10} {finding.message}"
+
+
+def _lines(lines: Sequence[account_pb2.StatementLine]) -> Iterator[str]:
+    return _table(
+        ("from", "to", "scope", "carrier", "gas", "t CO2e", "±%", "quality", "method", "facility"),
         [
             (
                 one.period.start_date,
                 one.period.end_date,
-                str(one.scope),
+                _scope(one),
                 one.energy_carrier or "-",
+                one.gas,
                 one.amount_tco2e,
                 one.standard_uncertainty_percent,
                 str(one.data_quality),
                 one.method_code,
                 one.facility_id[:8],
             )
-            for one in statement.lines[-_LINES_SHOWN_MAX:]
+            for one in lines[-_LINES_SHOWN_MAX:]
         ],
     )
-    yield f"\nfindings: {len(statement.findings)} open"
-    for finding in statement.findings:
-        yield f"  {finding.severity:<8} {finding.rule_id:<32} {finding.period.start_date or '':<10} {finding.message}"
+
+
+def _scope(line: account_pb2.StatementLine) -> str:
+    match line.treatment:
+        case account_pb2.TREATMENT_BIOMASS:
+            return f"{line.scope} biomass"
+        case account_pb2.TREATMENT_MARKET_BASED:
+            return f"{line.scope} market"
+        case account_pb2.TREATMENT_VALUE_CHAIN:
+            return f"{line.scope}.{line.category}"
+        case _:
+            return str(line.scope)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -180,6 +180,9 @@ def append_postings(
                 new.posting.period.end,
                 new.posting.period.zone,
                 new.posting.scope,
+                new.posting.treatment.value,
+                new.posting.category,
+                new.posting.gas,
                 new.posting.energy_carrier,
                 new.posting.amount_tco2e,
                 new.posting.method_code,
@@ -209,7 +212,7 @@ def append_reversals(transaction: Transaction, reversals: Sequence[NewReversal],
 
 
 _COPIED = (
-    "content_sha256, facility_id, period_start, period_end, period_zone, scope, energy_carrier, "
+    "content_sha256, facility_id, period_start, period_end, period_zone, scope, treatment, category, gas, energy_carrier, "
     "method_code, factor_codes, evidence, data_quality, standard_uncertainty_percent"
 )
 _REVERSE = text(f"""

@@ -121,10 +121,10 @@ class Collector:
         return [account_pb2.AccountStatement.FromString(row["statement"]) for row in rows]
 
     def net(self) -> list[tuple[str, str]]:
-        """Sum postings and reversals by period and scope; what is zero is left out."""
+        """Sum the postings and reversals that count in the total by period and scope; what is zero is left out."""
         rows = self.rows("""
             SELECT period_start::text || ' scope ' || scope AS line, sum(amount_tco2e)::text AS amount FROM posting
-            GROUP BY 1 HAVING sum(amount_tco2e) <> 0 ORDER BY 1
+            WHERE treatment = 'IN_TOTAL' GROUP BY 1 HAVING sum(amount_tco2e) <> 0 ORDER BY 1
         """)
         return [(row["line"], row["amount"]) for row in rows]
 

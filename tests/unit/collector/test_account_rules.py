@@ -8,7 +8,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 import pytest
-from carbonbureau.intake.v1 import registry_pb2
+from carbonbureau.intake.v1 import production_pb2, registry_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from services.collector.domain import claims
@@ -122,6 +122,11 @@ def _wind(mwh: str, tonnes: str) -> list[Sent]:
     ]
 
 
+def _goods(tonnes: str, code: str) -> intake.Submission:
+    bought = production_pb2.PurchasedGoods(goods_code=code, mass_t=tonnes, basis=INVOICED)
+    return message(period=month(2024, 1), purchased_goods=bought)
+
+
 CASES = [
     Planted(rule_id="SUBJECT_NOT_IN_DIRECTORY", sent=[("a", reported("1"))], harmless=[REGISTERED, ("a", reported("1"))]),
     Planted(
@@ -207,7 +212,17 @@ CASES = [
         harmless=[("a", reported("1", record_number="7", record_revision=3))],
     ),
     Planted(
-        rule_id="FUEL_UNKNOWN", sent=[REGISTERED, ("a", fuel("1", fuel_code="peat"))], harmless=[STEEL, ("a", fuel("1", fuel_code="peat"))]
+        rule_id="FUEL_UNKNOWN", sent=[REGISTERED, ("a", fuel("1", fuel_code="peat"))], harmless=[STEEL, ("a", fuel("1", fuel_code="coke"))]
+    ),
+    Planted(
+        rule_id="BALANCE_INCOMPLETE",
+        sent=[STEEL, ("a", output("9", product="crude_steel", route="bf_bof"))],
+        harmless=[STEEL, ("a", output("9", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
+    ),
+    Planted(
+        rule_id="VALUE_CHAIN_FACTOR_MISSING",
+        sent=[REGISTERED, ("a", _goods("1", "paper"))],
+        harmless=[REGISTERED, ("a", _goods("1", "lime"))],
     ),
     Planted(
         rule_id="FUEL_UNIT",

@@ -27,35 +27,37 @@ from carbonbureau.common.v1 import period_pb2 as carbonbureau_dot_common_dot_v1_
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carbonbureau/accounts/v1/account.proto\x12\x18\x63\x61rbonbureau.accounts.v1\x1a%carbonbureau/common/v1/envelope.proto\x1a#carbonbureau/common/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x01\n\x0e\x41\x63\x63ountRevised\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .carbonbureau.common.v1.Envelope\x12=\n\tstatement\x18\x02 \x01(\x0b\x32*.carbonbureau.accounts.v1.AccountStatement\"\xd0\x04\n\x10\x41\x63\x63ountStatement\x12\x12\n\nsubject_id\x18\x01 \x01(\t\x12\x14\n\x0csubject_code\x18\x02 \x01(\t\x12\x18\n\x10\x61\x63\x63ount_revision\x18\x03 \x01(\x03\x12.\n\nknown_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x07profile\x18\x05 \x01(\x0b\x32(.carbonbureau.accounts.v1.SubjectProfile\x12\x36\n\x05lines\x18\x06 \x03(\x0b\x32\'.carbonbureau.accounts.v1.StatementLine\x12\x35\n\x07outputs\x18\x07 \x03(\x0b\x32$.carbonbureau.accounts.v1.OutputLine\x12\x33\n\x04plan\x18\x08 \x01(\x0b\x32%.carbonbureau.accounts.v1.PlanSummary\x12=\n\x0binvestments\x18\t \x03(\x0b\x32(.carbonbureau.accounts.v1.InvestmentLine\x12:\n\x08\x66indings\x18\n \x03(\x0b\x32(.carbonbureau.accounts.v1.AccountFinding\x12?\n\x0e\x61nnual_figures\x18\x0b \x03(\x0b\x32\'.carbonbureau.accounts.v1.AnnualFigures\x12\x15\n\revidence_root\x18\x0c \x01(\x0c\x12\x16\n\x0e\x65vidence_count\x18\r \x01(\x05\"V\n\x0eSubjectProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rindustry_code\x18\x02 \x01(\t\x12\x11\n\tcity_code\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\t\"\x83\x02\n\rStatementLine\x12\x13\n\x0b\x66\x61\x63ility_id\x18\x01 \x01(\t\x12.\n\x06period\x18\x02 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12.\n\x05scope\x18\x03 \x01(\x0e\x32\x1f.carbonbureau.accounts.v1.Scope\x12\x16\n\x0e\x65nergy_carrier\x18\x04 \x01(\t\x12\x14\n\x0c\x61mount_tco2e\x18\x05 \x01(\t\x12\x13\n\x0bmethod_code\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x61ta_quality\x18\x07 \x01(\x05\x12$\n\x1cstandard_uncertainty_percent\x18\x08 \x01(\t\"\xb2\x01\n\nOutputLine\x12\x13\n\x0b\x66\x61\x63ility_id\x18\x01 \x01(\t\x12.\n\x06period\x18\x02 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0e\n\x06\x61mount\x18\x05 \x01(\t\x12\x15\n\rprocess_route\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x61ta_quality\x18\x07 \x01(\x05\"\xaa\x01\n\x0bPlanSummary\x12\x14\n\x0c\x61\x64opted_date\x18\x01 \x01(\t\x12\x11\n\tbase_year\x18\x02 \x01(\x05\x12\x35\n\x07targets\x18\x03 \x03(\x0b\x32$.carbonbureau.accounts.v1.PlanTarget\x12;\n\nmilestones\x18\x04 \x03(\x0b\x32\'.carbonbureau.accounts.v1.PlanMilestone\"?\n\nPlanTarget\x12\x0c\n\x04year\x18\x01 \x01(\x05\x12#\n\x1bintensity_reduction_percent\x18\x02 \x01(\t\"S\n\rPlanMilestone\x12\x18\n\x10milestone_number\x18\x01 \x01(\t\x12\x10\n\x08\x64ue_date\x18\x02 \x01(\t\x12\x16\n\x0e\x63ompleted_date\x18\x03 \x01(\t\"\xaa\x01\n\x0eInvestmentLine\x12.\n\x06period\x18\x01 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x17\n\x0ftechnology_code\x18\x02 \x01(\t\x12\x13\n\x0b\x61mount_yuan\x18\x03 \x01(\t\x12&\n\x1etotal_capital_expenditure_yuan\x18\x04 \x01(\t\x12\x12\n\nrecognised\x18\x05 \x01(\x08\"\x97\x01\n\x0e\x41\x63\x63ountFinding\x12\x12\n\nfinding_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12.\n\x06period\x18\x04 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\"\xad\x02\n\rAnnualFigures\x12.\n\x06period\x18\x01 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x14\n\x0cscope1_tco2e\x18\x02 \x01(\t\x12\x14\n\x0cscope2_tco2e\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x13\n\x0boutput_unit\x18\x05 \x01(\t\x12\x15\n\routput_amount\x18\x06 \x01(\t\x12 \n\x18intensity_tco2e_per_unit\x18\x07 \x01(\t\x12\x16\n\x0emonths_covered\x18\x08 \x01(\x05\x12\x14\n\x0c\x64\x61ta_quality\x18\t \x01(\x05\x12\x15\n\rprocess_route\x18\n \x01(\t\x12\x17\n\x0foutput_complete\x18\x0b \x01(\x08*E\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07SCOPE_1\x10\x01\x12\x0b\n\x07SCOPE_2\x10\x02\x12\x0b\n\x07SCOPE_3\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carbonbureau/accounts/v1/account.proto\x12\x18\x63\x61rbonbureau.accounts.v1\x1a%carbonbureau/common/v1/envelope.proto\x1a#carbonbureau/common/v1/period.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x01\n\x0e\x41\x63\x63ountRevised\x12\x32\n\x08\x65nvelope\x18\x01 \x01(\x0b\x32 .carbonbureau.common.v1.Envelope\x12=\n\tstatement\x18\x02 \x01(\x0b\x32*.carbonbureau.accounts.v1.AccountStatement\"\x8f\x05\n\x10\x41\x63\x63ountStatement\x12\x12\n\nsubject_id\x18\x01 \x01(\t\x12\x14\n\x0csubject_code\x18\x02 \x01(\t\x12\x18\n\x10\x61\x63\x63ount_revision\x18\x03 \x01(\x03\x12.\n\nknown_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x07profile\x18\x05 \x01(\x0b\x32(.carbonbureau.accounts.v1.SubjectProfile\x12\x36\n\x05lines\x18\x06 \x03(\x0b\x32\'.carbonbureau.accounts.v1.StatementLine\x12\x35\n\x07outputs\x18\x07 \x03(\x0b\x32$.carbonbureau.accounts.v1.OutputLine\x12\x33\n\x04plan\x18\x08 \x01(\x0b\x32%.carbonbureau.accounts.v1.PlanSummary\x12=\n\x0binvestments\x18\t \x03(\x0b\x32(.carbonbureau.accounts.v1.InvestmentLine\x12:\n\x08\x66indings\x18\n \x03(\x0b\x32(.carbonbureau.accounts.v1.AccountFinding\x12?\n\x0e\x61nnual_figures\x18\x0b \x03(\x0b\x32\'.carbonbureau.accounts.v1.AnnualFigures\x12\x15\n\revidence_root\x18\x0c \x01(\x0c\x12\x16\n\x0e\x65vidence_count\x18\r \x01(\x05\x12=\n\x0c\x62\x65side_lines\x18\x0e \x03(\x0b\x32\'.carbonbureau.accounts.v1.StatementLine\"V\n\x0eSubjectProfile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rindustry_code\x18\x02 \x01(\t\x12\x11\n\tcity_code\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\t\"\xda\x02\n\rStatementLine\x12\x13\n\x0b\x66\x61\x63ility_id\x18\x01 \x01(\t\x12.\n\x06period\x18\x02 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12.\n\x05scope\x18\x03 \x01(\x0e\x32\x1f.carbonbureau.accounts.v1.Scope\x12\x16\n\x0e\x65nergy_carrier\x18\x04 \x01(\t\x12\x14\n\x0c\x61mount_tco2e\x18\x05 \x01(\t\x12\x13\n\x0bmethod_code\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x61ta_quality\x18\x07 \x01(\x05\x12$\n\x1cstandard_uncertainty_percent\x18\x08 \x01(\t\x12\x36\n\ttreatment\x18\t \x01(\x0e\x32#.carbonbureau.accounts.v1.Treatment\x12\x0b\n\x03gas\x18\n \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x0b \x01(\x05\"\xb2\x01\n\nOutputLine\x12\x13\n\x0b\x66\x61\x63ility_id\x18\x01 \x01(\t\x12.\n\x06period\x18\x02 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x14\n\x0cproduct_code\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0e\n\x06\x61mount\x18\x05 \x01(\t\x12\x15\n\rprocess_route\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x61ta_quality\x18\x07 \x01(\x05\"\xaa\x01\n\x0bPlanSummary\x12\x14\n\x0c\x61\x64opted_date\x18\x01 \x01(\t\x12\x11\n\tbase_year\x18\x02 \x01(\x05\x12\x35\n\x07targets\x18\x03 \x03(\x0b\x32$.carbonbureau.accounts.v1.PlanTarget\x12;\n\nmilestones\x18\x04 \x03(\x0b\x32\'.carbonbureau.accounts.v1.PlanMilestone\"?\n\nPlanTarget\x12\x0c\n\x04year\x18\x01 \x01(\x05\x12#\n\x1bintensity_reduction_percent\x18\x02 \x01(\t\"S\n\rPlanMilestone\x12\x18\n\x10milestone_number\x18\x01 \x01(\t\x12\x10\n\x08\x64ue_date\x18\x02 \x01(\t\x12\x16\n\x0e\x63ompleted_date\x18\x03 \x01(\t\"\xaa\x01\n\x0eInvestmentLine\x12.\n\x06period\x18\x01 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x17\n\x0ftechnology_code\x18\x02 \x01(\t\x12\x13\n\x0b\x61mount_yuan\x18\x03 \x01(\t\x12&\n\x1etotal_capital_expenditure_yuan\x18\x04 \x01(\t\x12\x12\n\nrecognised\x18\x05 \x01(\x08\"\x97\x01\n\x0e\x41\x63\x63ountFinding\x12\x12\n\nfinding_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12.\n\x06period\x18\x04 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\"\xfc\x02\n\rAnnualFigures\x12.\n\x06period\x18\x01 \x01(\x0b\x32\x1e.carbonbureau.common.v1.Period\x12\x14\n\x0cscope1_tco2e\x18\x02 \x01(\t\x12\x14\n\x0cscope2_tco2e\x18\x03 \x01(\t\x12\x14\n\x0cproduct_code\x18\x04 \x01(\t\x12\x13\n\x0boutput_unit\x18\x05 \x01(\t\x12\x15\n\routput_amount\x18\x06 \x01(\t\x12 \n\x18intensity_tco2e_per_unit\x18\x07 \x01(\t\x12\x16\n\x0emonths_covered\x18\x08 \x01(\x05\x12\x14\n\x0c\x64\x61ta_quality\x18\t \x01(\x05\x12\x15\n\rprocess_route\x18\n \x01(\t\x12\x17\n\x0foutput_complete\x18\x0b \x01(\x08\x12!\n\x19scope2_market_based_tco2e\x18\x0c \x01(\t\x12\x14\n\x0c\x62iomass_tco2\x18\r \x01(\t\x12\x14\n\x0cscope3_tco2e\x18\x0e \x01(\t*E\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0b\n\x07SCOPE_1\x10\x01\x12\x0b\n\x07SCOPE_2\x10\x02\x12\x0b\n\x07SCOPE_3\x10\x03*\x8c\x01\n\tTreatment\x12\x19\n\x15TREATMENT_UNSPECIFIED\x10\x00\x12\x16\n\x12TREATMENT_IN_TOTAL\x10\x01\x12\x15\n\x11TREATMENT_BIOMASS\x10\x02\x12\x1a\n\x16TREATMENT_MARKET_BASED\x10\x03\x12\x19\n\x15TREATMENT_VALUE_CHAIN\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carbonbureau.accounts.v1.account_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCOPE']._serialized_start=2391
-  _globals['_SCOPE']._serialized_end=2460
+  _globals['_SCOPE']._serialized_start=2620
+  _globals['_SCOPE']._serialized_end=2689
+  _globals['_TREATMENT']._serialized_start=2692
+  _globals['_TREATMENT']._serialized_end=2832
   _globals['_ACCOUNTREVISED']._serialized_start=178
   _globals['_ACCOUNTREVISED']._serialized_end=309
   _globals['_ACCOUNTSTATEMENT']._serialized_start=312
-  _globals['_ACCOUNTSTATEMENT']._serialized_end=904
-  _globals['_SUBJECTPROFILE']._serialized_start=906
-  _globals['_SUBJECTPROFILE']._serialized_end=992
-  _globals['_STATEMENTLINE']._serialized_start=995
-  _globals['_STATEMENTLINE']._serialized_end=1254
-  _globals['_OUTPUTLINE']._serialized_start=1257
-  _globals['_OUTPUTLINE']._serialized_end=1435
-  _globals['_PLANSUMMARY']._serialized_start=1438
-  _globals['_PLANSUMMARY']._serialized_end=1608
-  _globals['_PLANTARGET']._serialized_start=1610
-  _globals['_PLANTARGET']._serialized_end=1673
-  _globals['_PLANMILESTONE']._serialized_start=1675
-  _globals['_PLANMILESTONE']._serialized_end=1758
-  _globals['_INVESTMENTLINE']._serialized_start=1761
-  _globals['_INVESTMENTLINE']._serialized_end=1931
-  _globals['_ACCOUNTFINDING']._serialized_start=1934
-  _globals['_ACCOUNTFINDING']._serialized_end=2085
-  _globals['_ANNUALFIGURES']._serialized_start=2088
-  _globals['_ANNUALFIGURES']._serialized_end=2389
+  _globals['_ACCOUNTSTATEMENT']._serialized_end=967
+  _globals['_SUBJECTPROFILE']._serialized_start=969
+  _globals['_SUBJECTPROFILE']._serialized_end=1055
+  _globals['_STATEMENTLINE']._serialized_start=1058
+  _globals['_STATEMENTLINE']._serialized_end=1404
+  _globals['_OUTPUTLINE']._serialized_start=1407
+  _globals['_OUTPUTLINE']._serialized_end=1585
+  _globals['_PLANSUMMARY']._serialized_start=1588
+  _globals['_PLANSUMMARY']._serialized_end=1758
+  _globals['_PLANTARGET']._serialized_start=1760
+  _globals['_PLANTARGET']._serialized_end=1823
+  _globals['_PLANMILESTONE']._serialized_start=1825
+  _globals['_PLANMILESTONE']._serialized_end=1908
+  _globals['_INVESTMENTLINE']._serialized_start=1911
+  _globals['_INVESTMENTLINE']._serialized_end=2081
+  _globals['_ACCOUNTFINDING']._serialized_start=2084
+  _globals['_ACCOUNTFINDING']._serialized_end=2235
+  _globals['_ANNUALFIGURES']._serialized_start=2238
+  _globals['_ANNUALFIGURES']._serialized_end=2618
 # @@protoc_insertion_point(module_scope)

@@ -191,7 +191,8 @@ _RECORDS = (
 )
 
 _ACCOUNTS = (
-    # A reversal repeats the posting that it takes back, with the opposite amount, and names it. Each is reversed at most once.
+    # A reversal repeats the posting that it takes back, with the opposite amount, and names it. Each is reversed at most once. Amounts
+    # have either sign: what leaves in a product or is delivered to others is taken off.
     """
     CREATE TABLE posting (
         posting_id uuid PRIMARY KEY,
@@ -204,6 +205,9 @@ _ACCOUNTS = (
         period_end date NOT NULL CHECK (period_end > period_start),
         period_zone text NOT NULL,
         scope smallint NOT NULL CHECK (scope BETWEEN 1 AND 3),
+        treatment text NOT NULL CHECK (treatment IN ('IN_TOTAL', 'BIOMASS', 'MARKET_BASED', 'VALUE_CHAIN')),
+        category smallint NOT NULL CHECK (category BETWEEN 0 AND 15 AND (category > 0) = (treatment = 'VALUE_CHAIN')),
+        gas text NOT NULL,
         energy_carrier text NOT NULL,
         amount_tco2e numeric(21, 6) NOT NULL,
         method_code text NOT NULL,
@@ -212,7 +216,7 @@ _ACCOUNTS = (
         data_quality smallint NOT NULL CHECK (data_quality BETWEEN 1 AND 5),
         standard_uncertainty_percent numeric(7, 2) NOT NULL,
         recorded_at timestamptz NOT NULL,
-        CHECK ((reverses IS NULL AND amount_tco2e >= 0) OR (reverses IS NOT NULL AND amount_tco2e <= 0))
+        CHECK ((scope = 3) = (treatment = 'VALUE_CHAIN'))
     )
     """,
     "CREATE INDEX posting_subject ON posting (subject_id)",
