@@ -3,18 +3,49 @@
 A bad pack stops the start with file, line and reason: to go on with the others would leave a sector without its method unnoticed.
 """
 
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from hashlib import sha256
 from pathlib import Path
 
 from services.collector import method_units
 from services.collector.domain import pack_set, worked_example
-from services.collector.domain.method import Constant
+from services.collector.domain.emissions import Book
+from services.collector.domain.method import Constant, MethodKind
 from services.collector.domain.pack_file import CONFIDENCES, read_pack, read_toml
 from services.collector.domain.pack_set import LinkedPack
 
-METHODS = Path(__file__).parent / "domain" / "methods"
+DOMAIN = Path(__file__).parent / "domain"
+METHODS = DOMAIN / "methods"
 WARMING_POTENTIALS_FILE = "warming_potentials.toml"
+TECHNOLOGIES_FILE = "recognised_technologies.toml"
+
+
+def shipped(domain: Path = DOMAIN) -> dict[str, str]:
+    """Read the files that accounts are drawn up by, as they came with this program: text by file name."""
+    return {**texts_of(domain / "methods"), TECHNOLOGIES_FILE: (domain / TECHNOLOGIES_FILE).read_text(encoding="utf-8")}
+
+
+def content_sha256(texts: Mapping[str, str]) -> bytes:
+    """Hash files with their names; each text carries its length, so that no two sets of files have one hash."""
+    parts = [f"{len(name.encode())}:{name}{len(text.encode())}:{text}" for name, text in sorted(texts.items())]
+    return sha256("".join(parts).encode()).digest()
+
+
+def book(texts: Mapping[str, str]) -> Book:
+    """Make of files what accounts are drawn up by.
+
+    Raises:
+        PackRefusedError: a method file cannot be used.
+    """
+    packs = [one.pack for one in checked(texts) if one.pack.kind is not MethodKind.LIBRARY]
+    technologies = tomllib.loads(texts[TECHNOLOGIES_FILE])
+    return Book(
+        packs=tuple(packs),
+        recognised_everywhere=frozenset(technologies["everywhere"]["technologies"]),
+        recognised_by_industry={code: frozenset(one["technologies"]) for code, one in technologies["industry"].items()},
+    )
 
 
 def load(folder: Path = METHODS) -> list[LinkedPack]:
@@ -23,16 +54,21 @@ def load(folder: Path = METHODS) -> list[LinkedPack]:
     Raises:
         PackRefusedError: with file, line and reason.
     """
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.toml"))}
-    return checked(texts)
+    return checked(texts_of(folder))
 
 
-def checked(texts: dict[str, str]) -> list[LinkedPack]:
+def texts_of(folder: Path) -> dict[str, str]:
+    """Read the files of a folder by name."""
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.toml"))}
+
+
+def checked(texts: Mapping[str, str]) -> list[LinkedPack]:
     """Put together and check method files given by name."""
     potentials: dict[str, Sequence[Constant]] = {}
     if (text := texts.get(WARMING_POTENTIALS_FILE)) is not None:
         potentials = warming_potentials(text, file_name=WARMING_POTENTIALS_FILE)
-    files = [read_pack(text, file_name=name) for name, text in texts.items() if name != WARMING_POTENTIALS_FILE]
+    others = (WARMING_POTENTIALS_FILE, TECHNOLOGIES_FILE)
+    files = [read_pack(text, file_name=name) for name, text in sorted(texts.items()) if name not in others]
     linked = pack_set.link(files, potentials)
     for one in linked:
         method_units.check_units(one)

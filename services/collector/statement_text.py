@@ -1,10 +1,11 @@
 """Writes the statement of an account as text for people at a terminal. Reads only the sealed bytes, like any other reader."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from carbonbureau.accounts.v1 import account_pb2
 
 from services.collector.store.accounts import SealedRevision
+from services.collector.tables_text import table
 
 _LINES_SHOWN_MAX = 60
 
@@ -22,7 +23,7 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
     yield f"  revision {revision.account_revision} sealed {revision.known_at.isoformat()}  sha256 {revision.statement_sha256.hex()}"
     yield f"  evidence: {statement.evidence_count} submissions, Merkle root {statement.evidence_root.hex()}"
     yield "\nper 12-month window"
-    yield from _table(
+    yield from table(
         ("from", "to", "scope 1 t", "scope 2 t", "market 2 t", "biomass t", "scope 3 t", "output", "unit", "t/unit", "months", "quality"),
         [
             (
@@ -53,7 +54,7 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
 
 
 def _lines(lines: Sequence[account_pb2.StatementLine]) -> Iterator[str]:
-    return _table(
+    return table(
         ("from", "to", "scope", "carrier", "gas", "t CO2e", "±%", "quality", "method", "facility"),
         [
             (
@@ -83,10 +84,3 @@ def _scope(line: account_pb2.StatementLine) -> str:
             return f"{line.scope}.{line.category}"
         case _:
             return str(line.scope)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    cells = [head, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    for row in cells:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

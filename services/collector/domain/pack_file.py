@@ -224,6 +224,7 @@ class Table:
         return Table(self._raw.get(key, {}), self._lines, *self._path, key)
 
     def names(self) -> list[str]:
+        """List the keys that are written."""
         return list(self._raw)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> "Table":

@@ -19,15 +19,17 @@ from sqlalchemy import text
 
 from deploy.local.plan import PROVIDERS_FILE
 from deploy.local.postgres import PostgresServer
+from services.collector import method_files
 from services.collector.accounts import AccountWorker
 from services.collector.consumer import Intake
+from services.collector.method_releases import ReleasedMethods
 from services.collector.providers import parse_directory
 from services.collector.store import directory, totals
 from services.common.clock import SystemClock
 from services.common.consumer import Record
 from services.common.database import Database
 from services.common.settings import PostgresSettings, SecretFile
-from tests.unit.collector.submissions import PROVINCE, the_book, topic_of
+from tests.unit.collector.submissions import PROVINCE, topic_of
 
 _TOPIC_IDS = UUID("00000000-0000-4000-8000-0000000000aa")
 
@@ -40,6 +42,7 @@ class Collector:
     url: str
     password_file: Path
     offsets: dict[str, Iterator[int]] = field(default_factory=dict)
+    methods: ReleasedMethods = field(default_factory=lambda: ReleasedMethods(method_files.shipped()))
 
     def record(
         self,
@@ -78,7 +81,7 @@ class Collector:
         self.take(*(self.record(provider, one) for provider, one in sent))
 
     def worker(self, *, holder: str = "test", lease_s: float = 30.0) -> AccountWorker:
-        return AccountWorker(database=self.database, book=the_book(), province=PROVINCE, holder=holder, lease_s=lease_s)
+        return AccountWorker(database=self.database, methods=self.methods, province=PROVINCE, holder=holder, lease_s=lease_s)
 
     def make_due(self) -> None:
         """Let the time pass for which marks wait for more."""

@@ -25,6 +25,8 @@ _APPEND_ONLY = (
     "account_revision",
     "account_finding",
     "account_finding_closed",
+    "method_release",
+    "method_run",
 )
 
 _DIRECTORY = (
@@ -40,7 +42,7 @@ _DIRECTORY = (
     )
     """,
     # account_revision, content_sha256 and known_at are those of the newest sealed revision, 0 and NULL before the first. The
-    # row is the lock under which revisions are numbered.
+    # row is the lock under which revisions are numbered. method_release is what the account is drawn up by, NULL before the first.
     """
     CREATE TABLE subject (
         subject_id uuid PRIMARY KEY,
@@ -50,8 +52,10 @@ _DIRECTORY = (
         account_revision bigint NOT NULL DEFAULT 0,
         content_sha256 bytea,
         known_at timestamptz,
+        method_release integer,
         CHECK ((account_revision = 0) = (content_sha256 IS NULL)),
-        CHECK ((account_revision = 0) = (known_at IS NULL))
+        CHECK ((account_revision = 0) = (known_at IS NULL)),
+        CHECK ((account_revision = 0) = (method_release IS NULL))
     )
     """,
     # The dated history of a subject's codes; valid_from is the day on which the bureau learned of a code.
@@ -233,6 +237,7 @@ _ACCOUNTS = (
         content_sha256 bytea NOT NULL CHECK (length(content_sha256) = 32),
         evidence_root bytea NOT NULL CHECK (length(evidence_root) = 32),
         evidence_count integer NOT NULL,
+        method_release integer NOT NULL CHECK (method_release >= 1),
         PRIMARY KEY (subject_id, account_revision)
     )
     """,
@@ -256,6 +261,28 @@ _ACCOUNTS = (
     )
     """,
     "CREATE INDEX account_finding_subject ON account_finding (subject_id)",
+    # The method files themselves, so that an account can be drawn up as it was whatever files a later program brings.
+    """
+    CREATE TABLE method_release (
+        release_number integer PRIMARY KEY CHECK (release_number >= 1),
+        content_sha256 bytea NOT NULL UNIQUE CHECK (length(content_sha256) = 32),
+        files jsonb NOT NULL,
+        operator text NOT NULL CHECK (operator <> ''),
+        reason text NOT NULL CHECK (reason <> ''),
+        released_at timestamptz NOT NULL
+    )
+    """,
+    # One row for each recomputation that was asked for.
+    """
+    CREATE TABLE method_run (
+        run_id uuid PRIMARY KEY,
+        release_number integer NOT NULL,
+        selection text NOT NULL,
+        operator text NOT NULL CHECK (operator <> ''),
+        reason text NOT NULL CHECK (reason <> ''),
+        started_at timestamptz NOT NULL
+    )
+    """,
     """
     CREATE TABLE account_finding_closed (
         finding_id uuid NOT NULL,
