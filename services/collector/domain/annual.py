@@ -134,13 +134,14 @@ def _add(
     product = _main_product(outputs, industry_code)
     of_product = [line for line in outputs if (line.product_code, line.unit) == product]
     amount = sum((line.amount for line in of_product), Decimal(0)) if of_product else None
-    if max(scope1, scope2, amount or Decimal(0)) > TOTAL_MAX:
+    if max(abs(scope1), abs(scope2), amount or Decimal(0)) > TOTAL_MAX:
         years.beyond_limit.append(window)
         return
     producing = Coverage(line.period for line in of_product)
     # Like by like: what was emitted in some months is not divided by what was made in others.
     both_whole = len(covered) == WINDOW_MONTHS and all(producing.has_day(middle) for middle in covered)
-    intensity = _EXACT.divide(scope1 + scope2, amount) if both_whole and amount else None
+    # More taken off than counted, as where a works sells more power than it buys: no intensity follows from that.
+    intensity = _EXACT.divide(scope1 + scope2, amount) if both_whole and amount and scope1 + scope2 >= 0 else None
     if intensity is not None and intensity > TOTAL_MAX:
         # So little output that the quotient is no amount any more.
         years.beyond_limit.append(window)

@@ -220,6 +220,11 @@ CASES = [
         harmless=[STEEL, ("a", output("9", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
     ),
     Planted(
+        rule_id="DIRECT_EMISSIONS_NEGATIVE",
+        sent=[STEEL, ("a", output("900", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
+        harmless=[STEEL, ("a", output("90", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
+    ),
+    Planted(
         rule_id="VALUE_CHAIN_FACTOR_MISSING",
         sent=[REGISTERED, ("a", _goods("1", "paper"))],
         harmless=[REGISTERED, ("a", _goods("1", "lime"))],

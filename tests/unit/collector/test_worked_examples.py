@@ -70,7 +70,7 @@ BY_HAND: dict[tuple[str, str], dict[str, Fraction]] = {
     ("coking/2014", "A month of ovens charged with washed coal"): {
         # Carbon in, less carbon in coke, tar, benzene and gas; then the gas that heats the ovens.
         "scope_1": (
-            130_000 * F("26.344") * F("0.0254")
+            150_000 * F("26.344") * F("0.0254")
             - 100_000 * F("28.446") * F("0.0294")
             - 4_000 * F("33.453") * F("0.022")
             - 1_000 * F("41.816") * F("0.0227")

@@ -335,3 +335,18 @@ def _series(view: AccountView) -> Iterator[tuple[str, Sequence[ProviderFigure]]]
             series = list(figures)
             if len(series) >= REPEATED_PERIODS_MIN:
                 yield resolution.quantity.name(), series
+
+
+@rule(
+    rule_id="DIRECT_EMISSIONS_NEGATIVE",
+    severity=Severity.WARNING,
+    rationale="No more carbon can leave a plant in its products than went in; net purchased energy may be negative, scope 1 may not.",
+    source="conservation of mass; balances of the method files",
+    innocent_explanation="A default stands in for the carbon content of a feedstock or product; or stocks were used that came in before.",
+    what_to_do="Send measured carbon contents, or correct the side of the balance that is wrong.",
+)
+def direct_emissions_negative(view: AccountView) -> Iterator[Suspicion]:
+    for figures in view.annual_figures:
+        if figures.scope1_tco2e < 0:
+            message = f"scope 1 of the window is {figures.scope1_tco2e} tCO2e: more carbon leaves in products than came in"
+            yield Suspicion(message=message, period=figures.period)
