@@ -209,11 +209,12 @@ def accounts_follow_from_submissions(connection: Connection) -> list[str]:
     """The net postings of each account are those that its effective submissions make by the published methods."""
     posted: dict[Any, Counter[Line]] = defaultdict(Counter)
     query = """
-        SELECT subject_id, period_start, period_end, scope, energy_carrier, amount_tco2e FROM collector.posting p
+        SELECT subject_id, period_start, period_end, scope, energy_carrier, amount_tco2e, treatment FROM collector.posting p
         WHERE reverses IS NULL AND NOT EXISTS (SELECT FROM collector.posting r WHERE r.reverses = p.posting_id)
     """
     for row in _rows(connection, query):
-        line = Line((row["period_start"], row["period_end"]), row["scope"], row["energy_carrier"], row["amount_tco2e"])
+        days = (row["period_start"], row["period_end"])
+        line = Line(days, row["scope"], row["energy_carrier"], row["amount_tco2e"], row["treatment"])
         posted[row["subject_id"]][line] += 1
     problems = []
     effective = _effective(connection)
@@ -225,8 +226,9 @@ def accounts_follow_from_submissions(connection: Connection) -> list[str]:
     query = """
         SELECT r.posting_id FROM collector.posting r LEFT JOIN collector.posting p ON p.posting_id = r.reverses
         WHERE r.reverses IS NOT NULL AND (p.posting_id IS NULL OR p.reverses IS NOT NULL OR r.account_revision <= p.account_revision
-            OR (r.subject_id, r.facility_id, r.period_start, r.period_end, r.scope, r.energy_carrier, -r.amount_tco2e)
-            IS DISTINCT FROM (p.subject_id, p.facility_id, p.period_start, p.period_end, p.scope, p.energy_carrier, p.amount_tco2e))
+            OR (r.subject_id, r.facility_id, r.period_start, r.period_end, r.scope, r.treatment, r.energy_carrier, -r.amount_tco2e)
+            IS DISTINCT FROM
+            (p.subject_id, p.facility_id, p.period_start, p.period_end, p.scope, p.treatment, p.energy_carrier, p.amount_tco2e))
     """
     problems += [f"reversal {row['posting_id']} does not take back what it names" for row in _rows(connection, query)]
     return _shown("accounts follow from submissions", problems)
@@ -244,16 +246,18 @@ def account_revisions_are_whole(connection: Connection) -> list[str]:
         f"account {row['subject_id']} has {row['n']} revisions, the last {row['last']}, the newest told {row['told']}"
         for row in _rows(connection, query)
     ]
-    posted = {
-        row["subject_id"]: row["total"]
-        for row in _rows(connection, "SELECT subject_id, sum(amount_tco2e) AS total FROM collector.posting GROUP BY subject_id")
-    }
+    query = """
+        SELECT subject_id, sum(amount_tco2e) FILTER (WHERE treatment = 'IN_TOTAL') AS total,
+            sum(amount_tco2e) FILTER (WHERE treatment <> 'IN_TOTAL') AS beside
+        FROM collector.posting GROUP BY subject_id
+    """
+    posted = {row["subject_id"]: (row["total"] or Decimal(0), row["beside"] or Decimal(0)) for row in _rows(connection, query)}
     for row in _rows(connection, "SELECT * FROM collector.account_revision WHERE statement_sha256 <> sha256(statement)"):
         problems.append(f"statement {row['account_revision']} of {row['subject_id']} is not what was hashed")
     for subject_id, statement in _last_statements(connection).items():
-        total = sum((Decimal(line.amount_tco2e) for line in statement.lines), Decimal(0))
-        if total != posted.get(subject_id, Decimal(0)):
-            problems.append(f"the statement of {subject_id} says {total} t, its postings {posted.get(subject_id)} t")
+        said = tuple(sum((Decimal(one.amount_tco2e) for one in lines), Decimal(0)) for lines in (statement.lines, statement.beside_lines))
+        if said != posted.get(subject_id, (Decimal(0), Decimal(0))):
+            problems.append(f"the statement of {subject_id} says {said} t, its postings {posted.get(subject_id)} t")
     return _shown("account revisions are whole", problems)
 
 

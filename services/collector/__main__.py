@@ -8,24 +8,36 @@ import os
 import socket
 import sys
 import threading
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from services.collector import closing, consumer, directory_text, dry_run, events, evidence, new_records, redrive, rpc, skipping
+from services.collector import (
+    closing,
+    consumer,
+    directory_text,
+    dry_run,
+    events,
+    evidence,
+    method_commands,
+    method_files,
+    new_records,
+    redrive,
+    rpc,
+    skipping,
+)
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.directory_file import DirectoryRefusedError, parse_directory, refuse_sandbox_keys
-from services.collector.domain.emissions import Book
-from services.collector.domain.method import PackRefusedError, parse_pack
+from services.collector.domain.pack_file import PackRefusedError
 from services.collector.domain.period_totals import Granularity
 from services.collector.domain.submission import Outcome
 from services.collector.evidence_text import checked_text, trace_text
+from services.collector.method_releases import ReleasedMethods
 from services.collector.providers import BrokerRefusedError, apply_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
@@ -46,7 +58,6 @@ from services.common.settings import Profile, SettingsError, load
 from services.common.telemetry import configure
 
 SERVICE = "collector"
-_DOMAIN = Path(__file__).with_name("domain")
 # Objects made while rebuilding an account are dropped at once; looking for cycles after every 700 of them costs a third of the time.
 _GC_THRESHOLD = 50_000
 _DECISION_CHARACTERS_MAX = 500
@@ -125,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_decision(skip)
     skip.set_defaults(command=_skip)
 
+    method_commands.add_to(commands, opened=_with_database, add_decision=_add_decision)
+
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
     explain.add_argument("--known-on", type=_instant, metavar="INSTANT", help="as it was known then, ISO 8601 with zone (default: newest)")
@@ -159,25 +172,11 @@ def _one_line(text: str) -> str:
     return text.strip()
 
 
-def book(domain: Path = _DOMAIN) -> Book:
-    """Read what accounts are drawn up by: the method files and the catalogue of recognised technologies.
-
-    Raises:
-        PackRefusedError: a method file cannot be used.
-    """
-    packs = [parse_pack(path.read_text(encoding="utf-8"), file_name=path.name) for path in sorted((domain / "methods").glob("*.toml"))]
-    technologies = tomllib.loads((domain / "recognised_technologies.toml").read_text(encoding="utf-8"))
-    return Book(
-        packs=tuple(packs),
-        recognised_everywhere=frozenset(technologies["everywhere"]["technologies"]),
-        recognised_by_industry={code: frozenset(one["technologies"]) for code, one in technologies["industry"].items()},
-    )
-
-
 def _serve(_: argparse.Namespace) -> int:
     settings = load(CollectorSettings, service=SERVICE)
     crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
-    accounted_by = book()
+    methods = ReleasedMethods(method_files.shipped())
+    methods.check()
     telemetry = configure(SERVICE, settings.telemetry)
     clock, ids = SystemClock(), RandomIds()
     holder = f"{socket.gethostname()}/{os.getpid()}/{ids.new()}"
@@ -194,7 +193,7 @@ def _serve(_: argparse.Namespace) -> int:
         read=new_records.read,
         heartbeats=False,
     )
-    worker = AccountWorker(database=database, book=accounted_by, province=settings.province, holder=holder)
+    worker = AccountWorker(database=database, methods=methods, province=settings.province, holder=holder)
     accounting = Polling("accounts", worker.step)
     database.subscribe(work_queue.signal(DIRTY_SUBJECTS), accounting.wake)
     publisher = OutboxPublisher(database, settings.kafka, events.OWNED_TOPICS, clock, ids, holder)
@@ -240,6 +239,17 @@ def _opened(settings: CollectorSettings) -> Iterator[Database]:
         yield database
     finally:
         database.dispose()
+
+
+def _with_database() -> AbstractContextManager[tuple[Database, str]]:
+    """Open the database by the settings, with the province that accounts are kept for."""
+    return _database_and_province(load(CollectorSettings, service=SERVICE))
+
+
+@contextmanager
+def _database_and_province(settings: CollectorSettings) -> Iterator[tuple[Database, str]]:
+    with _opened(settings) as database:
+        yield database, settings.province
 
 
 def _summary(_: argparse.Namespace) -> int:

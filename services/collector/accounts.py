@@ -28,6 +28,7 @@ from services.collector.domain.finding import AccountFinding, FindingState
 from services.collector.domain.posting import Changes
 from services.collector.domain.rules import catalogue
 from services.collector.domain.submission import Submission
+from services.collector.method_releases import ReleasedMethods
 from services.collector.store import accounts as store
 from services.collector.store import closing as store_closing
 from services.collector.store import records
@@ -66,9 +67,9 @@ class Rebuilt:
 class AccountWorker:
     """Works off the queue of dirty subjects. Any number may run; each subject is rebuilt by one at a time."""
 
-    def __init__(self, *, database: Database, book: Book, province: str, holder: str, lease_s: float = LEASE_S) -> None:
+    def __init__(self, *, database: Database, methods: ReleasedMethods, province: str, holder: str, lease_s: float = LEASE_S) -> None:
         self._database = database
-        self._book = book
+        self._methods = methods
         self._province = province
         self._holder = holder
         self._lease_s = lease_s
@@ -149,7 +150,8 @@ class AccountWorker:
             subject = store.subject_for_update(transaction, UUID(claim.key))
             assert subject is not None, "only subjects that exist are marked"
             # 2. Load its evidence and decide what the account should say.
-            view = self._drawn_up(transaction, subject)
+            release, book = self._methods.of(transaction, subject.method_release)
+            view = drawn_up(transaction, subject, book=book, province=self._province)
             stated = state(view, code=subject.code, closed_until=_closed_until(transaction))
             # 3. Append what differs, seal the revision, hand the event to the outbox. (crash before the commit: nothing has
             #    happened; after: the outbox publishes)
@@ -174,6 +176,7 @@ class AccountWorker:
                         account_revision=number, known_at=known_at, statement=exact, statement_sha256=sha256(exact).digest()
                     ),
                     content_sha256=stated.content_sha256,
+                    method_release=release,
                     evidence_root=stated.message.evidence_root,
                     evidence_count=stated.message.evidence_count,
                 )
@@ -199,33 +202,36 @@ class AccountWorker:
             work_queue.finish(transaction, claim)
         return rebuilt
 
-    def _drawn_up(self, transaction: Transaction, subject: LockedSubject) -> AccountView:
-        revisions = decoded(store.submissions_of(transaction, subject.subject_id))
-        own = claims.history(subject.subject_id, subject_code.province(subject.code), revisions.effective)
-        numbers = _facility_numbers(revisions.effective)
-        others = _histories(store.register_of_others(transaction, subject.subject_id, numbers))
-        subjects = self._subjects_named([own, *others])
-        former = claims.former_owners(claims.claims([own, *others], subjects), subject.subject_id)
-        return account.draw_up(
-            subject_id=subject.subject_id,
-            code=subject.code,
-            bureau=self._province,
-            effective=revisions.effective,
-            parked=revisions.parked,
-            held_elsewhere=_held_elsewhere(transaction, subject.subject_id, revisions.parked),
-            others=others,
-            former_owners=[
-                FormerOwner(history=one, effective=decoded(store.submissions_of(transaction, one.subject_id)).effective)
-                for one in others
-                if one.subject_id in former
-            ],
-            subject_of_code=subjects,
-            book=self._book,
-        )
 
-    def _subjects_named(self, histories: Iterable[History]) -> dict[str, UUID]:
-        codes = {code for one in histories for code in claims.codes_named(one.changes)}
-        return {code: subject_code.subject_id(bureau=self._province, first_code=code) for code in codes}
+def drawn_up(transaction: Transaction, subject: LockedSubject, *, book: Book, province: str) -> AccountView:
+    """Draw up the account of a subject by a book, from its evidence as it stands; nothing is written."""
+    revisions = decoded(store.submissions_of(transaction, subject.subject_id))
+    own = claims.history(subject.subject_id, subject_code.province(subject.code), revisions.effective)
+    numbers = _facility_numbers(revisions.effective)
+    others = _histories(store.register_of_others(transaction, subject.subject_id, numbers))
+    subjects = _subjects_named([own, *others], province)
+    former = claims.former_owners(claims.claims([own, *others], subjects), subject.subject_id)
+    return account.draw_up(
+        subject_id=subject.subject_id,
+        code=subject.code,
+        bureau=province,
+        effective=revisions.effective,
+        parked=revisions.parked,
+        held_elsewhere=_held_elsewhere(transaction, subject.subject_id, revisions.parked),
+        others=others,
+        former_owners=[
+            FormerOwner(history=one, effective=decoded(store.submissions_of(transaction, one.subject_id)).effective)
+            for one in others
+            if one.subject_id in former
+        ],
+        subject_of_code=subjects,
+        book=book,
+    )
+
+
+def _subjects_named(histories: Iterable[History], bureau: str) -> dict[str, UUID]:
+    codes = {code for one in histories for code in claims.codes_named(one.changes)}
+    return {code: subject_code.subject_id(bureau=bureau, first_code=code) for code in codes}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

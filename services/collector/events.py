@@ -6,6 +6,7 @@ Every id is derived from what the event states, so that a replay makes the same 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.finding import AccountFinding, Severity
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.place import Place
-from services.collector.domain.posting import Posting
+from services.collector.domain.posting import Posting, Treatment
 from services.collector.domain.provider import notices_topic
 from services.collector.domain.statement import Statement
 from services.collector.domain.submission import Outcome
@@ -247,6 +248,7 @@ def statement(content: Statement, *, subject_id: UUID, subject_code: str) -> acc
             size=content.profile.size or "",
         ),
         lines=[_line(posting) for posting in content.lines],
+        beside_lines=[_line(posting) for posting in content.beside_lines],
         outputs=[_output_line(line) for line in content.outputs],
         plan=None if content.plan is None else _plan(content.plan),
         investments=[_investment_line(line) for line in content.investments],
@@ -293,7 +295,18 @@ def _line(posting: Posting) -> account_pb2.StatementLine:
         method_code=posting.method_code,
         data_quality=posting.data_quality,
         standard_uncertainty_percent=format_amount(posting.standard_uncertainty_percent),
+        treatment=_TREATMENTS[posting.treatment],
+        gas=posting.gas,
+        category=posting.category,
     )
+
+
+_TREATMENTS = {
+    Treatment.IN_TOTAL: account_pb2.TREATMENT_IN_TOTAL,
+    Treatment.BIOMASS: account_pb2.TREATMENT_BIOMASS,
+    Treatment.MARKET_BASED: account_pb2.TREATMENT_MARKET_BASED,
+    Treatment.VALUE_CHAIN: account_pb2.TREATMENT_VALUE_CHAIN,
+}
 
 
 def _output_line(line: OutputLine) -> account_pb2.OutputLine:
@@ -362,7 +375,14 @@ def _annual(figures: AnnualFigures) -> account_pb2.AnnualFigures:
         data_quality=figures.data_quality,
         process_route=figures.process_route,
         output_complete=figures.output_complete,
+        scope2_market_based_tco2e=_amount_or_empty(figures.scope2_market_based_tco2e),
+        biomass_tco2=_amount_or_empty(figures.biomass_tco2),
+        scope3_tco2e=_amount_or_empty(figures.scope3_tco2e),
     )
+
+
+def _amount_or_empty(amount: Decimal | None) -> str:
+    return format_amount(amount) if amount is not None else ""
 
 
 def _period(period: Period) -> period_pb2.Period:

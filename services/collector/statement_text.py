@@ -1,10 +1,11 @@
 """Writes the statement of an account as text for people at a terminal. Reads only the sealed bytes, like any other reader."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from carbonbureau.accounts.v1 import account_pb2
 
 from services.collector.store.accounts import SealedRevision
+from services.collector.tables_text import table
 
 _LINES_SHOWN_MAX = 60
 
@@ -22,14 +23,17 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
     yield f"  revision {revision.account_revision} sealed {revision.known_at.isoformat()}  sha256 {revision.statement_sha256.hex()}"
     yield f"  evidence: {statement.evidence_count} submissions, Merkle root {statement.evidence_root.hex()}"
     yield "\nper 12-month window"
-    yield from _table(
-        ("from", "to", "scope 1 t", "scope 2 t", "output", "unit", "t/unit", "months", "quality"),
+    yield from table(
+        ("from", "to", "scope 1 t", "scope 2 t", "market 2 t", "biomass t", "scope 3 t", "output", "unit", "t/unit", "months", "quality"),
         [
             (
                 one.period.start_date,
                 one.period.end_date,
                 one.scope1_tco2e,
                 one.scope2_tco2e,
+                one.scope2_market_based_tco2e or "-",
+                one.biomass_tco2 or "-",
+                one.scope3_tco2e or "-",
                 one.output_amount or "-",
                 one.output_unit or "-",
                 one.intensity_tco2e_per_unit or "-",
@@ -40,23 +44,10 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
         ],
     )
     yield f"\nemissions, newest {_LINES_SHOWN_MAX} of {len(statement.lines)} lines"
-    yield from _table(
-        ("from", "to", "scope", "carrier", "t CO2e", "±%", "quality", "method", "facility"),
-        [
-            (
-                one.period.start_date,
-                one.period.end_date,
-                str(one.scope),
-                one.energy_carrier or "-",
-                one.amount_tco2e,
-                one.standard_uncertainty_percent,
-                str(one.data_quality),
-                one.method_code,
-                one.facility_id[:8],
-            )
-            for one in statement.lines[-_LINES_SHOWN_MAX:]
-        ],
-    )
+    yield from _lines(statement.lines)
+    if statement.beside_lines:
+        yield f"\nbeside the totals, newest {_LINES_SHOWN_MAX} of {len(statement.beside_lines)} lines"
+        yield from _lines(statement.beside_lines)
     yield from _allowances(statement.allowances)
     yield f"\nfindings: {len(statement.findings)} open"
     for finding in statement.findings:
@@ -67,7 +58,7 @@ def _allowances(account: account_pb2.AllowanceAccount) -> Iterator[str]:
     if not (account.years or account.pledges):
         return
     yield f"\nallowances by ETS year, t; overdrawn in all {account.overdrawn_t}, certified reductions held {account.offset_held_t}"
-    yield from _table(
+    yield from table(
         ("year", "held", "overdrawn", "borrowed", "pledged", "frozen", "verified", "surrendered", "offset", "gap"),
         [
             (
@@ -89,8 +80,34 @@ def _allowances(account: account_pb2.AllowanceAccount) -> Iterator[str]:
         yield f"  pledge {pledge.pledge_number or '(without number)'}  ETS year {pledge.ets_year}  {pledge.pledged_t} t"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    cells = [head, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    for row in cells:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+def _lines(lines: Sequence[account_pb2.StatementLine]) -> Iterator[str]:
+    return table(
+        ("from", "to", "scope", "carrier", "gas", "t CO2e", "±%", "quality", "method", "facility"),
+        [
+            (
+                one.period.start_date,
+                one.period.end_date,
+                _scope(one),
+                one.energy_carrier or "-",
+                one.gas,
+                one.amount_tco2e,
+                one.standard_uncertainty_percent,
+                str(one.data_quality),
+                one.method_code,
+                one.facility_id[:8],
+            )
+            for one in lines[-_LINES_SHOWN_MAX:]
+        ],
+    )
+
+
+def _scope(line: account_pb2.StatementLine) -> str:
+    match line.treatment:
+        case account_pb2.TREATMENT_BIOMASS:
+            return f"{line.scope} biomass"
+        case account_pb2.TREATMENT_MARKET_BASED:
+            return f"{line.scope} market"
+        case account_pb2.TREATMENT_VALUE_CHAIN:
+            return f"{line.scope}.{line.category}"
+        case _:
+            return str(line.scope)

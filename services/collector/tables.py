@@ -55,6 +55,7 @@ SUBJECT = Table(
     Column("account_revision", BigInteger, nullable=False),
     Column("content_sha256", LargeBinary),
     Column("known_at", DateTime(timezone=True)),
+    Column("method_release", Integer),
 )
 
 SUBJECT_CODE = Table(
@@ -250,6 +251,9 @@ POSTING = Table(
     Column("period_end", Date, nullable=False),
     Column("period_zone", Text, nullable=False),
     Column("scope", SmallInteger, nullable=False),
+    Column("treatment", Text, nullable=False),
+    Column("category", SmallInteger, nullable=False),
+    Column("gas", Text, nullable=False),
     Column("energy_carrier", Text, nullable=False),
     Column("amount_tco2e", Numeric(21, 6), nullable=False),
     Column("method_code", Text, nullable=False),
@@ -272,6 +276,30 @@ ACCOUNT_REVISION = Table(
     Column("content_sha256", LargeBinary, nullable=False),
     Column("evidence_root", LargeBinary, nullable=False),
     Column("evidence_count", Integer, nullable=False),
+    Column("method_release", Integer, nullable=False),
+)
+
+# The method files as released, by name and with their text: what accounts were drawn up by can be drawn up again.
+METHOD_RELEASE = Table(
+    "method_release",
+    METADATA,
+    Column("release_number", Integer, primary_key=True),
+    Column("content_sha256", LargeBinary, nullable=False),
+    Column("files", JSONB, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("released_at", DateTime(timezone=True), nullable=False),
+)
+
+METHOD_RUN = Table(
+    "method_run",
+    METADATA,
+    Column("run_id", Uuid, primary_key=True),
+    Column("release_number", Integer, nullable=False),
+    Column("selection", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("started_at", DateTime(timezone=True), nullable=False),
 )
 
 ACCOUNT_FINDING = Table(
@@ -338,4 +366,6 @@ APPEND_ONLY = (
     ACCOUNT_FINDING_CLOSED,
     MONTH_CLOSE,
     ACCOUNT_FINDING_FINAL,
+    METHOD_RELEASE,
+    METHOD_RUN,
 )

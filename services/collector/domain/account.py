@@ -13,23 +13,21 @@ from functools import cached_property
 from uuid import UUID
 
 from services.collector.domain import claims, directory, subject_code
+from services.collector.domain.activity_lines import KIND_OF_ACTIVITY
 from services.collector.domain.allowance import AllowanceAccount, allowance_account
 from services.collector.domain.annual import AnnualFigures, annual_figures
-from services.collector.domain.basis import Unit
 from services.collector.domain.claims import Claim, History
-from services.collector.domain.contents.emissions import ReportedEmissions
-from services.collector.domain.contents.energy import ElectricityUse, FuelUse
-from services.collector.domain.contents.production import Output
 from services.collector.domain.contents.transition import TransitionInvestment, TransitionPlan
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Facility, Profile, Register, Standing
-from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
+from services.collector.domain.emissions import SCOPE_OF_REPORTED, Book, Computation
 from services.collector.domain.fiscal import FiscalLines, fiscal_lines
 from services.collector.domain.kinds import Content, Withdrawal
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
-from services.collector.domain.quantity import AMOUNT_MAX, DATA_QUALITY_OF_BASIS, Figure, Measure, Quantities, Quantity, Resolution
+from services.collector.domain.quantity import AMOUNT_MAX, Figure, Measure, Quantities, Quantity, Resolution
 from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
+from services.collector.domain.stated import figures
 from services.collector.domain.submission import Submission
 from services.common.civil_time import Period
 
@@ -155,6 +153,7 @@ def draw_up(
     for resolution in resolutions:
         if resolution.quantity.measure in KIND_OF_ACTIVITY:
             computation.post_activity(resolution)
+    computation.close_balances()
     for resolution in resolutions:
         if resolution.quantity.measure in SCOPE_OF_REPORTED:
             computation.post_as_reported(resolution)
@@ -216,11 +215,11 @@ def _quantities(
     own_days: dict[tuple[Quantity, str], list[Period]] = defaultdict(list)
     for use in uses:
         if use.facility.counts():
-            for quantity, figure in _figures(use.submission, use.facility.facility_id):
+            for quantity, figure in figures(use.submission, use.facility.facility_id):
                 quantities.add(quantity, figure)
                 own_days[quantity, use.submission.provider_code].append(figure.period())
     for use in inherited:
-        for quantity, figure in _figures(use.submission, use.facility.facility_id):
+        for quantity, figure in figures(use.submission, use.facility.facility_id):
             # One provider's records of a quantity are added; what it sends under both codes would count twice.
             if Coverage(own_days[quantity, use.submission.provider_code]).overlaps(figure.period()):
                 reason = Unposted.REPORTED_BY_BOTH_OWNERS
@@ -236,35 +235,6 @@ def _quantities(
     return quantities
 
 
-def _figures(submission: Submission, facility_id: UUID) -> list[tuple[Quantity, Figure]]:
-    """List what a submission states, quantity by quantity."""
-    content = submission.content
-    stated: list[tuple[Measure, str, Unit | None, str, Decimal | None]]
-    match content:
-        case ElectricityUse():
-            stated = [(Measure.ELECTRICITY_USE, "", Unit.MWH, "", content.purchased_mwh)]
-        case FuelUse():
-            stated = [(Measure.FUEL_USE, content.fuel_code, content.unit, "", content.quantity)]
-        case Output():
-            stated = [(Measure.OUTPUT, content.product_code, content.unit, content.process_route, content.quantity)]
-        case ReportedEmissions():
-            stated = [
-                (Measure.SCOPE_1, "", Unit.TONNE, content.energy_carrier, content.scope1_tco2e),
-                (Measure.SCOPE_2, "", Unit.TONNE, content.energy_carrier, content.scope2_tco2e),
-            ]
-        case _:
-            return []
-    quality = DATA_QUALITY_OF_BASIS[content.basis]
-    return [
-        (
-            Quantity(facility_id, measure, code, unit),
-            Figure(submission=submission, part=part, amount=amount, data_quality=quality),
-        )
-        for measure, code, unit, part, amount in stated
-        if amount is not None and unit is not None
-    ]
-
-
 _WHY_NOT_OURS = {
     Standing.CONTESTED: Unposted.FACILITY_CONTESTED,
     Standing.OF_ANOTHER: Unposted.FACILITY_OF_ANOTHER,
@@ -276,7 +246,7 @@ def _not_ours(use: Use) -> Iterator[Remark]:
     """Remark on figures of a facility that is another's; what states no figure of the account leaves none out."""
     period = use.submission.period
     assert period is not None
-    for quantity, _ in _figures(use.submission, use.facility.facility_id)[:1]:
+    for quantity, _ in figures(use.submission, use.facility.facility_id)[:1]:
         reason = _WHY_NOT_OURS[use.facility.standing]
         yield Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
 
@@ -286,7 +256,7 @@ def _without_doubled_totals(uses: Iterable[Use], resolutions: list[Resolution], 
     whole = {use.facility.facility_id for use in uses if use.facility.standing is Standing.UNNUMBERED_OF_SEVERAL}
     if not whole:
         return resolutions
-    of_facilities: dict[tuple[Measure, str, str], list[Period]] = defaultdict(list)
+    of_facilities: dict[tuple[Measure, str, str, str], list[Period]] = defaultdict(list)
     for resolution in resolutions:
         if resolution.quantity.facility_id not in whole:
             of_facilities[resolution.quantity.apart_from_facility()] += [figure.period for figure in resolution.chosen]

@@ -9,16 +9,17 @@ does (`series.py`), and intensity is given only where all months are covered on 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.lines import OutputLine
 from services.collector.domain.months import middles_before, months_before
-from services.collector.domain.posting import AMOUNT_SCALE, Posting
+from services.collector.domain.posting import AMOUNT_SCALE, Posting, Treatment
 from services.collector.domain.series import AllSeries, days_by_series
 from services.collector.domain.settled import settled_end
 from services.common.amounts import INTEGER_DIGITS_MAX, quantise
@@ -50,6 +51,10 @@ class AnnualFigures:
     data_quality: int
     process_route: str
     output_complete: bool
+    # Beside the total, None where there are no such lines; market-based scope 2 only where it covers all that scope 2 covers.
+    scope2_market_based_tco2e: Decimal | None
+    biomass_tco2: Decimal | None
+    scope3_tco2e: Decimal | None
 
     def is_year(self) -> bool:
         """Tell whether the window is whole; one of months that are still coming in is not."""
@@ -71,6 +76,7 @@ def annual_figures(
     `incomplete` are periods of which something is known that does not stand among the postings.
     """
     years = Years([], [])
+    every, postings = postings, [posting for posting in postings if posting.in_total()]
     periods = [posting.period for posting in postings] + [line.period for line in outputs]
     if not periods:
         return years
@@ -83,7 +89,8 @@ def annual_figures(
         if inside or made:
             days = days_by_series(inside)
             covered = [middle for middle in _middles(window) if not holes.has_day(middle) and all_series.cover(middle, inside=days)]
-            _add(years, window, inside, made, industry_code, covered)
+            beside = [posting for posting in every if not posting.in_total() and _within(posting.period, window)]
+            _add(years, window, [*inside, *beside], made, industry_code, covered)
     return Years(years.figures[::-1], years.beyond_limit[::-1])
 
 
@@ -120,18 +127,21 @@ def _add(
     covered: Sequence[date],
 ) -> None:
     """Add the figures of a window, or its name where they are too large."""
+    beside = {treatment: [posting for posting in postings if posting.treatment is treatment] for treatment in Treatment}
+    postings = beside.pop(Treatment.IN_TOTAL)
     scope1 = sum((posting.amount_tco2e for posting in postings if posting.scope == 1), Decimal(0))
     scope2 = sum((posting.amount_tco2e for posting in postings if posting.scope == 2), Decimal(0))
     product = main_product(outputs, industry_code)
     of_product = [line for line in outputs if (line.product_code, line.unit) == product]
     amount = sum((line.amount for line in of_product), Decimal(0)) if of_product else None
-    if max(scope1, scope2, amount or Decimal(0)) > TOTAL_MAX:
+    if max(abs(scope1), abs(scope2), amount or Decimal(0)) > TOTAL_MAX:
         years.beyond_limit.append(window)
         return
     producing = Coverage(line.period for line in of_product)
     # Like by like: what was emitted in some months is not divided by what was made in others.
     both_whole = len(covered) == WINDOW_MONTHS and all(producing.has_day(middle) for middle in covered)
-    intensity = _EXACT.divide(scope1 + scope2, amount) if both_whole and amount else None
+    # More taken off than counted, as where a works sells more power than it buys: no intensity follows from that.
+    intensity = _EXACT.divide(scope1 + scope2, amount) if both_whole and amount and scope1 + scope2 >= 0 else None
     if intensity is not None and intensity > TOTAL_MAX:
         # So little output that the quotient is no amount any more.
         years.beyond_limit.append(window)
@@ -149,8 +159,27 @@ def _add(
             data_quality=max((*(posting.data_quality for posting in postings), *(line.data_quality for line in of_product))),
             process_route=_main_route(of_product),
             output_complete=bool(of_product) and all(producing.has_day(middle) for middle in covered),
+            scope2_market_based_tco2e=_total(beside[Treatment.MARKET_BASED]) if _market_is_whole(postings, beside) else None,
+            biomass_tco2=_total(beside[Treatment.BIOMASS]),
+            scope3_tco2e=_total(beside[Treatment.VALUE_CHAIN]),
         )
     )
+
+
+def _total(postings: Sequence[Posting]) -> Decimal | None:
+    """Sum lines beside the total; None where there are none, which is not zero, or more than an amount can hold."""
+    total = sum((posting.amount_tco2e for posting in postings), Decimal(0))
+    return quantise(total, AMOUNT_SCALE) if postings and abs(total) <= TOTAL_MAX else None
+
+
+def _market_is_whole(postings: Sequence[Posting], beside: Mapping[Treatment, Sequence[Posting]]) -> bool:
+    """Tell whether the market-based view has all days of scope 2 at every facility: a part of it would look like a reduction."""
+    days: dict[UUID, list[Period]] = defaultdict(list)
+    for posting in beside[Treatment.MARKET_BASED]:
+        days[posting.facility_id].append(posting.period)
+    coverage = {facility_id: Coverage(periods) for facility_id, periods in days.items()}
+    purchased = [posting for posting in postings if posting.scope == 2]
+    return all(posting.facility_id in coverage and coverage[posting.facility_id].covers(posting.period) for posting in purchased)
 
 
 def main_product(outputs: Iterable[OutputLine], industry_code: str) -> tuple[str, str]:

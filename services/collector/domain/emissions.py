@@ -1,37 +1,35 @@
 """Turns the figures that count into emissions: by the activity method of the subject's industry, or as reported.
 
-What was computed from activity data stands instead of a reported figure of the same facility and scope only where it covers every
-day of it and is of no worse data quality: one tonne in one month must not take the place of a verified year. Else the reported
-figure is posted and what was computed for any of its days is left out. The two are compared either way, never added.
-Amounts are rounded once, here, to the scale of postings.
+Every activity is computed first, balances are closed, then what was reported is laid against it (stand_off.py). The two are compared
+either way, never added. Lines beside the total (biomass, market-based scope 2, scope 3) take no part in that.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from services.collector.domain.contents.energy import FuelUse
-from services.collector.domain.coverage import Coverage, same_days_overlap
+from services.collector.domain.activity_lines import POSTED_TCO2E_MAX, ActivityLines, ComputedLine, Hindrance
+from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Profile
-from services.collector.domain.kinds import Kind
-from services.collector.domain.method import Factor, FactorGap, MethodKind, MethodPack, exact_sum
-from services.collector.domain.posting import AMOUNT_SCALE, Posting
-from services.collector.domain.quantity import DATA_QUALITY_WORST, Figure, Measure, ProviderFigure, Quantity, Resolution, cover_exactly
+from services.collector.domain.method import MethodKind, MethodPack, exact_sum
+from services.collector.domain.posting import AMOUNT_SCALE, Posting, Treatment
+from services.collector.domain.quantity import Figure, Measure, ProviderFigure, Quantity, Resolution, cover_exactly
 from services.collector.domain.remark import Comparison, Remark, Unposted, remark_on
+from services.collector.domain.stand_off import balanced, stand_off, touching
 from services.common.amounts import quantise
 from services.common.civil_time import Period
 
-# A quarter of the world's yearly emissions: more than this on one line is never a fact about one subject.
-POSTED_TCO2E_MAX = Decimal(10) ** 10
-ELECTRICITY_CARRIER = "electricity"
-GRID_FACTOR_KEY = "grid_electricity"
 SCOPE_OF_REPORTED = {Measure.SCOPE_1: 1, Measure.SCOPE_2: 2}
+# Reported figures do not say of which gases they are.
+_GAS_OF_REPORTED = "CO2e"
 # What these leave out is known to have been emitted, and how much of it is not.
-_LEAVES_INCOMPLETE = frozenset({Unposted.FACTOR_GAP, Unposted.BEYOND_LIMIT, Unposted.METHODS_AMBIGUOUS})
-KIND_OF_ACTIVITY = {Measure.FUEL_USE: Kind.FUEL_USE, Measure.ELECTRICITY_USE: Kind.ELECTRICITY_USE}
+_LEAVES_INCOMPLETE = frozenset(
+    {Unposted.FACTOR_GAP, Unposted.BEYOND_LIMIT, Unposted.METHODS_AMBIGUOUS, Unposted.BALANCE_INCOMPLETE},
+)
+_Series = tuple[UUID, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,78 +55,58 @@ class Computation:
         self.comparisons: list[Comparison] = []
         self._book = book
         self._industry = profile.industry_code if profile is not None else ""
-        self._region = profile.city_code if profile is not None else ""
+        self._lines = ActivityLines(region=profile.city_code if profile is not None else "")
         # Days of which something is known that does not stand on the account: what was emitted then is incomplete.
         self.incomplete: list[Period] = []
-        self._computed: dict[tuple[UUID, int], list[_Computed]] = defaultdict(list)
-        self._failed: dict[tuple[UUID, int], list[Period]] = defaultdict(list)
+        self._in_total: dict[_Series, list[ComputedLine]] = defaultdict(list)
+        self._beside: dict[UUID, list[ComputedLine]] = defaultdict(list)
+        self._failed: dict[_Series, list[Period]] = defaultdict(list)
+        self._failed_balances: dict[UUID, dict[str, list[Period]]] = defaultdict(lambda: defaultdict(list))
+        self._fallen: list[ComputedLine] = []
+        self._posted_reports: dict[_Series, list[Period]] = defaultdict(list)
         self._packs: dict[tuple[MethodKind, date, date], list[MethodPack]] = {}
-        self._uncertainties: dict[tuple[str, int, str], Decimal] = {}
-        self._factors: dict[tuple[str, str, str, date, date], Factor | FactorGap] = {}
 
     def post_activity(self, resolution: Resolution) -> None:
-        """Compute the emissions of what was burnt or bought, where an activity method holds for the subject's industry."""
-        quantity = resolution.quantity
-        kind = KIND_OF_ACTIVITY[quantity.measure]
-        measured_elsewhere = _measured_by_period(resolution) if kind is Kind.FUEL_USE else {}
+        """Compute the lines of what was burnt, used, made or bought: by the industry's method, and beside it by the value chain's."""
         accounted = False
         for figure in resolution.chosen:
-            pack = self._pack(MethodKind.ACTIVITY, quantity, figure)
-            formula = pack.formula(kind) if pack is not None else None
-            if pack is None or formula is None:
-                continue
-            accounted = True
-            series = (quantity.facility_id, formula.scope)
-            factor = self._factor(pack, quantity, figure.period)
-            if isinstance(factor, FactorGap):
-                self._failed[series].append(figure.period)
-                self.remarks.append(remark_on(figure, quantity, Unposted.FACTOR_GAP, detail=quantity.name(), gap=factor))
-                continue
-            elsewhere = measured_elsewhere.get((figure.period.start, figure.period.end))
-            parts = []
-            evidence = [one.submission.submission_id for one in figure.figures]
-            for one in figure.figures:
-                measured = _measured(one)
-                if elsewhere is not None and (more := {**_measured(elsewhere), **measured}) != measured:
-                    measured = more
-                    evidence.append(elsewhere.submission.submission_id)
-                parts.append(pack.emissions_tco2e(formula, quantity=one.amount, factor=factor, measured=measured))
-            amount = exact_sum(parts)
-            if amount > POSTED_TCO2E_MAX:
-                self._failed[series].append(figure.period)
-                self.remarks.append(remark_on(figure, quantity, Unposted.BEYOND_LIMIT))
-                continue
-            posting = Posting(
-                facility_id=quantity.facility_id,
-                period=figure.period,
-                scope=formula.scope,
-                energy_carrier=quantity.code or ELECTRICITY_CARRIER,
-                amount_tco2e=quantise(amount, AMOUNT_SCALE),
-                method_code=pack.method_code,
-                factor_codes=(factor.code,),
-                evidence=tuple(sorted(set(evidence))),
-                data_quality=min(DATA_QUALITY_WORST, figure.data_quality + factor.quality_step),
-                standard_uncertainty_percent=self._uncertainty(pack, figure.data_quality, factor),
-            )
-            self._computed[series].append(_Computed(posting=posting, figure=figure, quantity=quantity))
+            pack = self._pack(MethodKind.ACTIVITY, resolution.quantity, figure)
+            accounted = self._compute(pack, resolution, figure) or accounted
+            if self._industry:
+                self._compute(self._pack(MethodKind.VALUE_CHAIN, resolution.quantity, figure), resolution, figure)
         if accounted:
             self._lose_days_of(resolution)
 
+    def close_balances(self) -> None:
+        """Take out the lines whose balance is not whole. Call it after every activity, before what was reported."""
+        for facility_id in sorted({facility for facility, _ in self._in_total}):
+            scopes = [series for series in self._in_total if series[0] == facility_id]
+            lines = [line for series in scopes for line in self._in_total[series]]
+            standing, fallen = balanced(lines, self._failed_balances[facility_id])
+            if not fallen:
+                continue
+            stands = {id(line) for line in standing}
+            self._fallen += fallen
+            for series in scopes:
+                self._failed[series] += [line.posting.period for line in self._in_total[series] if id(line) not in stands]
+                self._in_total[series] = [line for line in self._in_total[series] if id(line) in stands]
+
     def post_as_reported(self, resolution: Resolution) -> None:
-        """Take over reported emissions, except those in whose place what was computed stands. Call it after every activity."""
+        """Take over reported emissions, except those in whose place what was computed stands. Call it after the balances."""
         quantity = resolution.quantity
         scope = SCOPE_OF_REPORTED[quantity.measure]
         series = (quantity.facility_id, scope)
-        computed = self._computed.get(series, [])
+        computed = self._in_total.get(series, [])
         for figure in resolution.chosen:
-            touching = _touching(computed, figure.period)
-            if cover_exactly([one.posting.period for one in touching], figure.period):
-                total = sum((one.posting.amount_tco2e for one in touching), Decimal(0))
+            beside = touching(computed, figure.period)
+            if cover_exactly([one.posting.period for one in beside], figure.period):
+                total = sum((one.posting.amount_tco2e for one in beside), Decimal(0))
                 self.comparisons.append(Comparison(reported=figure, quantity=quantity, computed_tco2e=total))
-        reported, standing = _stand_off(resolution.chosen, computed, self._failed.get(series, []))
+        reported, standing = stand_off(resolution.chosen, computed, self._failed.get(series, []), self._other_scopes(series))
+        self._posted_reports[series] += [figure.period for figure in reported]
         if computed:
             self._leave_out(computed, standing, reported)
-            self._computed[series] = standing
+            self._in_total[series] = standing
         posted = {id(figure) for figure in reported}
         for figure in resolution.chosen:
             if id(figure) not in posted:
@@ -140,18 +118,62 @@ class Computation:
 
     def finish(self) -> None:
         """Post what was computed and still stands. Call it last."""
-        for series in sorted(self._computed):
-            self.postings += [one.posting for one in self._computed[series]]
+        for series in sorted(self._in_total):
+            self.postings += [one.posting for one in self._in_total[series]]
+        for facility_id in sorted(self._beside):
+            # A line beside the total may belong to a balance, such as what storage gave back; it stands with the lines that do.
+            in_total = [line for series, lines in self._in_total.items() if series[0] == facility_id for line in lines]
+            beside = self._beside[facility_id]
+            stands = {id(line) for line in balanced([*in_total, *beside], self._failed_balances[facility_id])[0]}
+            self.postings += [line.posting for line in beside if id(line) in stands]
+        self._remark_on_fallen()
         self.incomplete += [remark.period for remark in self.remarks if remark.reason in _LEAVES_INCOMPLETE]
 
-    def _leave_out(self, computed: Sequence["_Computed"], standing: Sequence["_Computed"], reported: Sequence[ProviderFigure]) -> None:
+    def _compute(self, pack: MethodPack | None, resolution: Resolution, figure: ProviderFigure) -> bool:
+        """Compute the lines of a figure by one method; tell whether the method has a formula for it."""
+        if pack is None:
+            return False
+        quantity = resolution.quantity
+        made = self._lines.of(pack, resolution, figure)
+        for line in made.lines:
+            if line.posting.in_total():
+                self._in_total[quantity.facility_id, line.posting.scope].append(line)
+            else:
+                self._beside[quantity.facility_id].append(line)
+        for hindrance in made.hindrances:
+            if hindrance.treatment is Treatment.IN_TOTAL:
+                self._failed[quantity.facility_id, hindrance.scope].append(figure.period)
+            if hindrance.balance:
+                self._failed_balances[quantity.facility_id][hindrance.balance].append(figure.period)
+        self.remarks += _remarks_on(made.hindrances, quantity, figure)
+        return made.fits
+
+    def _other_scopes(self, series: _Series) -> list[ComputedLine]:
+        return [line for other, lines in self._in_total.items() if other[0] == series[0] and other != series for line in lines]
+
+    def _leave_out(self, computed: Sequence[ComputedLine], standing: Sequence[ComputedLine], reported: Sequence[ProviderFigure]) -> None:
         kept = {id(one) for one in standing}
         coverage = Coverage(figure.period for figure in reported)
+        told: set[int] = set()
         for one in computed:
-            if id(one) not in kept:
+            if id(one) in kept:
+                continue
+            if not coverage.overlaps(one.posting.period):
+                self._fallen.append(one)
+            elif id(one.figure) not in told:
+                told.add(id(one.figure))
                 self.remarks.append(remark_on(one.figure, one.quantity, Unposted.REPORTED_STANDS))
                 if not coverage.covers(one.posting.period):
                     self.incomplete.append(one.posting.period)
+
+    def _remark_on_fallen(self) -> None:
+        """Tell of balances that are not whole, once for each figure; where a reported figure stands nothing is lost."""
+        told: set[int] = set()
+        for line in self._fallen:
+            reported = Coverage(self._posted_reports[line.posting.facility_id, line.posting.scope])
+            if id(line.figure) not in told and not reported.covers(line.posting.period):
+                told.add(id(line.figure))
+                self.remarks.append(remark_on(line.figure, line.quantity, Unposted.BALANCE_INCOMPLETE, detail=_lacks(line)))
 
     def _lose_days_of(self, resolution: Resolution) -> None:
         self.incomplete += [passed.figure.period for passed in resolution.passed_over if passed.loses_days()]
@@ -169,13 +191,16 @@ class Computation:
                 facility_id=quantity.facility_id,
                 period=figure.period,
                 scope=scope,
+                treatment=Treatment.IN_TOTAL,
+                category=0,
+                gas=_GAS_OF_REPORTED,
                 energy_carrier=carrier,
                 amount_tco2e=quantise(amount, AMOUNT_SCALE),
                 method_code=pack.method_code,
                 factor_codes=(),
                 evidence=tuple(sorted(one.submission.submission_id for one in figures)),
                 data_quality=quality,
-                standard_uncertainty_percent=self._uncertainty(pack, quality, None),
+                standard_uncertainty_percent=pack.uncertainty_percent(data_quality=quality, factors=()),
             )
         )
 
@@ -201,84 +226,18 @@ class Computation:
             self.remarks.append(remark_on(figure, quantity, Unposted.METHODS_AMBIGUOUS, detail=names))
         return holding[0] if len(holding) == 1 else None
 
-    def _uncertainty(self, pack: MethodPack, data_quality: int, factor: Factor | None) -> Decimal:
-        known = (pack.method_code, data_quality, factor.code if factor is not None else "")
-        if (found := self._uncertainties.get(known)) is None:
-            found = self._uncertainties[known] = pack.uncertainty_percent(data_quality=data_quality, factor=factor)
-        return found
 
-    def _factor(self, pack: MethodPack, quantity: Quantity, period: Period) -> Factor | FactorGap:
-        key = quantity.code or GRID_FACTOR_KEY
-        known = (pack.method_code, key, quantity.unit, period.start, period.end)
-        if (found := self._factors.get(known)) is None:
-            found = self._factors[known] = pack.factor(key=key, unit=quantity.unit, region=self._region, period=period)
-        return found
+def _remarks_on(hindrances: Sequence[Hindrance], quantity: Quantity, figure: ProviderFigure) -> Iterator[Remark]:
+    """Tell why there is no line of a figure: once for the total, and once beside it only where the total has its line."""
+    in_total = [one for one in hindrances if one.treatment is Treatment.IN_TOTAL]
+    for one in in_total[:1] or hindrances[:1]:
+        if one.gap is None:
+            yield remark_on(figure, quantity, Unposted.BEYOND_LIMIT)
+        else:
+            reason = Unposted.FACTOR_GAP if in_total else Unposted.GAP_BESIDE_TOTAL
+            yield remark_on(figure, quantity, reason, detail=quantity.name(), gap=one.gap)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Computed:
-    """What an activity method makes of one figure, to be posted unless a reported figure stands."""
-
-    posting: Posting
-    figure: ProviderFigure
-    quantity: Quantity
-
-
-def _stand_off(
-    reported: Sequence[ProviderFigure], computed: Sequence[_Computed], failed: Sequence[Period]
-) -> tuple[list[ProviderFigure], list[_Computed]]:
-    """Decide between reported figures and computed ones of one facility and scope: give those that stand, none sharing a day.
-
-    A computed figure that has to yield to one reported figure is missing beside the next, which then stands too: decided again until
-    nothing changes. Each round takes at least one reported figure, and the outcome does not depend on their order.
-    """
-    posted: list[ProviderFigure] = []
-    yielded = list(failed)
-    waiting, standing = list(reported), list(computed)
-    while True:
-        stay = [figure for figure in waiting if not _stands_instead(_touching(standing, figure.period), figure, yielded)]
-        if not stay:
-            return posted, standing
-        posted += stay
-        kept = {id(figure) for figure in stay}
-        waiting = [figure for figure in waiting if id(figure) not in kept]
-        coverage = Coverage(figure.period for figure in stay)
-        yielded += [one.posting.period for one in standing if coverage.overlaps(one.posting.period)]
-        standing = [one for one in standing if not coverage.overlaps(one.posting.period)]
-
-
-def _stands_instead(touching: Sequence[_Computed], figure: ProviderFigure, missing: Sequence[Period]) -> bool:
-    """Tell whether computed figures cover every day of a reported one, none of them is missing, and none is worse."""
-    if not touching or any(same_days_overlap(period, figure.period) for period in missing):
-        return False
-    no_worse = max(one.figure.data_quality for one in touching) <= figure.data_quality
-    return no_worse and Coverage(one.posting.period for one in touching).covers(figure.period)
-
-
-def _touching(computed: Sequence[_Computed], period: Period) -> list[_Computed]:
-    return [one for one in computed if same_days_overlap(one.posting.period, period)]
-
-
-def _measured(figure: Figure) -> dict[str, Decimal]:
-    """Give the fuel parameters that the provider measured, by the name of their term."""
-    content = figure.submission.content
-    measured: dict[str, Decimal] = {}
-    if isinstance(content, FuelUse):
-        if content.ncv_gj_per_unit is not None:
-            measured["ncv_gj_per_unit"] = content.ncv_gj_per_unit
-        if content.carbon_content_tc_per_gj is not None:
-            measured["carbon_content_tc_per_gj"] = content.carbon_content_tc_per_gj
-    return measured
-
-
-def _measured_by_period(resolution: Resolution) -> dict[tuple[date, date], Figure]:
-    """Find what providers that were passed over measured of the fuel itself: an invoice knows the tonnes, the plant the heat.
-
-    Only single records count: several records of one period may speak of different loads.
-    """
-    found: dict[tuple[date, date], Figure] = {}
-    for passed in resolution.passed_over:
-        figure = passed.figure
-        if len(figure.figures) == 1 and _measured(figure.figures[0]):
-            found.setdefault((figure.period.start, figure.period.end), figure.figures[0])
-    return found
+def _lacks(line: ComputedLine) -> str:
+    assert line.balance is not None
+    return f"{line.balance.name} needs {', '.join(line.balance.requires)}"

@@ -1,77 +1,177 @@
-"""Decides what an accounting method is and computes by it. A method is a data file: formulas are products of named terms.
+"""Decides what an accounting method is and computes by it. A method is a data file: formulas over named terms, factors, balances.
 
-A pack names its standard and edition, the industries and days it holds for, its formulas, and its factors with source. A
-factor that is missing or that two entries give for the same day is an answer (`FactorGap`), never a silent choice.
+A pack names its standard and edition, the industries and days it holds for, the activity data it needs, its formulas, and its
+factors with source. A factor that is missing or that two entries give for the same day is an answer (`FactorGap`), never a silent
+choice. Reading the files is pack_file.py's, putting packs together and checking them pack_set.py's.
 """
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from enum import Enum
-from types import MappingProxyType
-from typing import Any
+from enum import Enum, StrEnum
+from fractions import Fraction
 
+from services.collector.domain.expression import Expression
 from services.collector.domain.kinds import Kind
-from services.common.amounts import parse_amount, quantise
+from services.collector.domain.posting import Treatment
+from services.common.amounts import quantise
 from services.common.civil_time import Period
 
 # Wide enough that nothing is rounded before the one rounding of the posting.
 _EXACT = Context(prec=64, rounding=ROUND_HALF_EVEN)
 ANY_INDUSTRY = "*"
 UNCERTAINTY_SCALE = 2
+DATA_QUALITY_WORST = 5
+# In the place of a key: the code that the submission names.
+CODE_OF_ACTIVITY = "{code}"
 
 
-class PackRefusedError(Exception):
-    """A method file cannot be used; the message names the file and the place in it."""
+class MethodKind(StrEnum):
+    """What a pack is for."""
+
+    ACTIVITY = "activity"  # the method of a sector, from activity data
+    AS_REPORTED = "as-reported"  # takes reported figures over
+    VALUE_CHAIN = "value-chain"  # scope 3, beside the method of every sector
+    LIBRARY = "library"  # formulas and factors for other packs to include
 
 
-class MethodKind(Enum):
-    """Where the figures of a method come from."""
+class MethodStatus(StrEnum):
+    """Whose method it is."""
 
-    ACTIVITY = "activity"
-    AS_REPORTED = "as-reported"
+    NATIONAL = "national"
+    PROVISIONAL = "provisional"
+
+
+# The kinds of submission that state activity data.
+ACTIVITY_KINDS = frozenset(
+    {
+        Kind.ELECTRICITY_USE,
+        Kind.ELECTRICITY_SALE,
+        Kind.ELECTRICITY_GENERATION,
+        Kind.GREEN_POWER_CERTIFICATE,
+        Kind.HEAT_USE,
+        Kind.HEAT_SALE,
+        Kind.FUEL_USE,
+        Kind.OUTPUT,
+        Kind.MATERIAL_USE,
+        Kind.MINE_METHANE,
+        Kind.PURCHASED_GOODS,
+        Kind.FREIGHT_TRANSPORT,
+    }
+)
+
+# What a provider may measure of the thing itself, and in which unit; it takes the place of the factor's default.
+MEASURED_TERM_UNITS = {
+    Kind.FUEL_USE: {"ncv_gj_per_unit": "GJ/{unit}", "carbon_content_tc_per_gj": "tC/GJ"},
+    Kind.MATERIAL_USE: {"carbon_content_percent": "percent·tC/t"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Constant:
-    """A number of nature or definition, as a fraction so that 44/12 stays exact."""
+    """A number of nature, definition or standard, as a fraction so that 44/12 stays exact."""
 
-    numerator: Decimal
-    denominator: Decimal
+    name: str
+    value: Fraction
+    unit: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """A quantity that a method needs: of this kind, of these codes and uses (purpose, route, source), in one of these units.
+
+    No codes means whatever code has a factor; no uses means every use.
+    """
+
+    name: str
+    kind: Kind
+    codes: frozenset[str]
+    uses: frozenset[str]
+    units: tuple[str, ...]
+
+    def matches(self, *, kind: Kind, code: str, use: str) -> bool:
+        """Tell whether a stated quantity is one of these."""
+        return self.kind is kind and (not self.codes or code in self.codes) and (not self.uses or use in self.uses)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Formula:
-    """Emissions as the product of terms: `quantity`, terms of a factor or measured by the provider, constants of the pack."""
+    """One signed line for each quantity of an activity: emissions, or what is taken off them.
+
+    `factors` names what must be looked up: each entry is a key or, in order, the keys that stand in for it. Where the provider
+    measured every term of `measured_expression` that can be measured, it holds instead of `expression`.
+    """
 
     name: str
-    kind: Kind
+    activity: Activity
     scope: int
-    terms: tuple[str, ...]
-    equation: str
+    category: int
+    treatment: Treatment
+    gas: str
+    carrier: str
+    expression: Expression
+    measured_expression: Expression | None
+    factors: tuple[tuple[str, ...], ...]
+    balance: str
+
+    def expressions(self) -> tuple[Expression, ...]:
+        """List the ways it may be computed."""
+        return (self.expression,) if self.measured_expression is None else (self.expression, self.measured_expression)
+
+    def has_term(self, name: str) -> bool:
+        """Tell whether a term stands in it."""
+        return any(name in expression.names for expression in self.expressions())
+
+    def measurable(self) -> frozenset[str]:
+        """Name the terms that a provider may measure."""
+        return frozenset(MEASURED_TERM_UNITS.get(self.activity.kind, {}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """Lines that only stand together: on days for which every required activity is known."""
+
+    name: str
+    requires: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Factor:
-    """Parameters of one fuel or of purchased electricity, for the days from `valid_from` until `valid_until`.
+    """Parameters of one fuel, material or purchased energy, for the days from `valid_from` until `valid_until`.
 
-    `region` is the leading digits of a GB/T 2260 division, empty for everywhere. `quality_step` worsens the data quality of
-    what is computed with it. The uncertainty is assumed by this bureau: no source states one.
+    `region` is the leading digits of a GB/T 2260 division, empty for everywhere. `quality_step` worsens the data quality of what is
+    computed with it, `quality_at_best` bounds it. The uncertainty is assumed by this bureau: no source states one.
     """
 
     code: str
     key: str
     unit: str
     region: str
+    year: int
     valid_from: date
     valid_until: date
-    values: Mapping[str, Decimal]
+    values: Mapping[str, Fraction]
     source: str
     confidence: str
     quality_step: int
+    quality_at_best: int
     assumed_standard_uncertainty_percent: Decimal
+
+    def holds(self, *, region: str, period: Period) -> bool:
+        """Tell whether it holds on every day of a period in a region."""
+        return region.startswith(self.region) and self.valid_from <= period.start and period.end <= self.valid_until
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeclaredGap:
+    """Days without a factor of a key, as the pack itself says: figures of these days are a finding and post nothing."""
+
+    key: str
+    valid_from: date
+    valid_until: date
+    reason: str
 
 
 class FactorGap(Enum):
@@ -85,19 +185,29 @@ class FactorGap(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class MethodPack:
-    """One method in one edition."""
+    """One method in one edition, with what it includes. `region` is where its factors are complete."""
 
     code: str
     edition: str
     kind: MethodKind
     title: str
+    status: MethodStatus
+    reasoning: str
     standard: str
+    standard_edition: str
     effective_from: date
     effective_until: date
+    region: str
     industry_codes: tuple[str, ...]
+    data_quality_rule: str
+    includes: tuple[str, ...]
+    warming_potentials: str
     formulas: tuple[Formula, ...]
+    balances: Mapping[str, Balance]
     constants: Mapping[str, Constant]
+    term_units: Mapping[str, str]
     factors: tuple[Factor, ...]
+    gaps: tuple[DeclaredGap, ...]
     assumed_uncertainty_percent_by_quality: Mapping[int, Decimal]
 
     @property
@@ -106,49 +216,96 @@ class MethodPack:
         return f"{self.code}/{self.edition}"
 
     def applies_to(self, industry_code: str, period: Period) -> bool:
-        """Tell whether the method holds for this industry on every day of the period."""
+        """Tell whether the method holds for this industry on every day of the period. Its codes are leading digits."""
         in_force = self.effective_from <= period.start and period.end <= self.effective_until
-        return in_force and (ANY_INDUSTRY in self.industry_codes or industry_code in self.industry_codes)
+        return in_force and any(code == ANY_INDUSTRY or (industry_code and industry_code.startswith(code)) for code in self.industry_codes)
 
-    def formula(self, kind: Kind) -> Formula | None:
-        """Find the formula for a kind of submission."""
-        return next((formula for formula in self.formulas if formula.kind is kind), None)
+    def formulas_for(self, *, kind: Kind, code: str, use: str) -> tuple[Formula, ...]:
+        """Find the formulas for a stated quantity."""
+        return tuple(formula for formula in self.formulas if formula.activity.matches(kind=kind, code=code, use=use))
 
-    def factor(self, *, key: str, unit: str, region: str, period: Period) -> Factor | FactorGap:
-        """Find the one factor that holds for the whole period in this region."""
-        of_key = [factor for factor in self.factors if factor.key == key]
+    def counts_in_total(self, kind: Kind) -> bool:
+        """Tell whether some quantity of this kind counts in the total."""
+        return any(one.activity.kind is kind and one.treatment is Treatment.IN_TOTAL for one in self.formulas)
+
+    def open_terms(self, expression: Expression, formula: Formula) -> frozenset[str]:
+        """Name the terms that a factor, or the provider, must give."""
+        return expression.names - {formula.activity.name} - self.constants.keys()
+
+    def factors_for(
+        self, formula: Formula, *, code: str, unit: str, region: str, period: Period, measured: Mapping[str, Decimal]
+    ) -> tuple[Factor, ...] | FactorGap:
+        """Find the factors of a formula that hold for the whole period in this region."""
+        expression = self._expression(formula, measured)
+        needed = self.open_terms(expression, formula)
+        if not needed - measured.keys() and expression is formula.measured_expression:
+            return () if unit in formula.activity.units else FactorGap.OTHER_UNIT
+        found: list[Factor] = []
+        for keys in formula.factors:
+            one = self._first_of(keys, code=code, unit=unit, region=region, period=period, needed=needed)
+            if isinstance(one, FactorGap):
+                return one
+            found.append(one)
+        return tuple(found) if unit in formula.activity.units else FactorGap.OTHER_UNIT
+
+    def _first_of(
+        self, keys: tuple[str, ...], *, code: str, unit: str, region: str, period: Period, needed: frozenset[str]
+    ) -> Factor | FactorGap:
+        first_gap: FactorGap | None = None
+        for written in keys:
+            one = self.factor(key=written.replace(CODE_OF_ACTIVITY, code), unit=unit, region=region, period=period, needed=needed)
+            if not isinstance(one, FactorGap) or one is FactorGap.AMBIGUOUS:
+                return one
+            first_gap = first_gap or one
+        return first_gap or FactorGap.UNKNOWN_KEY
+
+    def factor(self, *, key: str, unit: str, region: str, period: Period, needed: frozenset[str]) -> Factor | FactorGap:
+        """Find the one factor of a key that holds for the whole period in this region and gives some of the needed terms."""
+        of_key = [factor for factor in self.factors if factor.key == key and not needed.isdisjoint(factor.values)]
         if not of_key:
             return FactorGap.UNKNOWN_KEY
         of_unit = [factor for factor in of_key if factor.unit == unit]
         if not of_unit:
             return FactorGap.OTHER_UNIT
-        holding = [
-            factor
-            for factor in of_unit
-            if region.startswith(factor.region) and factor.valid_from <= period.start and period.end <= factor.valid_until
-        ]
+        holding = [factor for factor in of_unit if factor.holds(region=region, period=period)]
         if len(holding) != 1:
             return FactorGap.AMBIGUOUS if holding else FactorGap.MISSING
         return holding[0]
 
-    def emissions_tco2e(self, formula: Formula, *, quantity: Decimal, factor: Factor, measured: Mapping[str, Decimal]) -> Decimal:
-        """Multiply the terms of a formula; a measured value takes the place of the factor's default. Exact to 64 digits."""
-        product, divisor = Decimal(1), Decimal(1)
-        for term in formula.terms:
-            if (constant := self.constants.get(term)) is not None:
-                product = _EXACT.multiply(product, constant.numerator)
-                divisor = _EXACT.multiply(divisor, constant.denominator)
-            elif term == "quantity":
-                product = _EXACT.multiply(product, quantity)
-            else:
-                product = _EXACT.multiply(product, measured[term] if term in measured else factor.values[term])
-        return _EXACT.divide(product, divisor)
+    def coefficient(self, formula: Formula, *, factors: Iterable[Factor], measured: Mapping[str, Decimal]) -> Fraction:
+        """Compute tCO2e for one unit of the quantity, exactly; a measured value takes the place of a factor's default."""
+        values = {name: constant.value for name, constant in self.constants.items()}
+        for factor in factors:
+            values.update(factor.values)
+        values.update({name: Fraction(value) for name, value in measured.items()})
+        values[formula.activity.name] = Fraction(1)
+        return self._expression(formula, measured).exactly(values)
 
-    def uncertainty_percent(self, *, data_quality: int, factor: Factor | None) -> Decimal:
-        """Combine the assumed relative standard uncertainties of activity data and factor as independent ones (GUM 5.1.2)."""
-        of_data = self.assumed_uncertainty_percent_by_quality[data_quality]
-        of_factor = factor.assumed_standard_uncertainty_percent if factor is not None else Decimal(0)
-        return quantise(_EXACT.sqrt(of_data * of_data + of_factor * of_factor), UNCERTAINTY_SCALE)
+    def _expression(self, formula: Formula, measured: Mapping[str, Decimal]) -> Expression:
+        instead = formula.measured_expression
+        if instead is not None and formula.measurable() & instead.names <= measured.keys():
+            return instead
+        return formula.expression
+
+    def data_quality(self, of_data: int, factors: Iterable[Factor]) -> int:
+        """Give the data quality of a line: that of its data, worsened by its factors, never better than they allow."""
+        used = tuple(factors)
+        steps = max((factor.quality_step for factor in used), default=0)
+        at_best = max((factor.quality_at_best for factor in used), default=1)
+        return min(DATA_QUALITY_WORST, max(of_data + steps, at_best))
+
+    def uncertainty_percent(self, *, data_quality: int, factors: Iterable[Factor]) -> Decimal:
+        """Combine the assumed relative standard uncertainties of activity data and factors as independent ones (GUM 5.1.2)."""
+        variance = self.assumed_uncertainty_percent_by_quality[data_quality] ** 2
+        for factor in factors:
+            variance += factor.assumed_standard_uncertainty_percent**2
+        return quantise(_EXACT.sqrt(variance), UNCERTAINTY_SCALE)
+
+
+def amount_tco2e(quantity: Decimal, coefficient: Fraction) -> Decimal:
+    """Multiply a quantity by its coefficient, to 64 digits."""
+    product = _EXACT.multiply(quantity, Decimal(coefficient.numerator))
+    return _EXACT.divide(product, Decimal(coefficient.denominator))
 
 
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
@@ -157,106 +314,3 @@ def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     for amount in amounts:
         total = _EXACT.add(total, amount)
     return total
-
-
-def parse_pack(text: str, *, file_name: str) -> MethodPack:
-    """Read a method file.
-
-    Raises:
-        PackRefusedError: something is missing or malformed, a formula names a term that nothing gives, or two factors hold on one day.
-    """
-    try:
-        raw = tomllib.loads(text)
-        pack = _pack(raw)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise PackRefusedError(f"{file_name}: {type(error).__name__}: {error}") from error
-    problems = [*_unknown_terms(pack), *_overlapping_factors(pack.factors)]
-    if problems:
-        raise PackRefusedError(f"{file_name}: " + "; ".join(problems))
-    return pack
-
-
-def _pack(raw: Mapping[str, Any]) -> MethodPack:
-    return MethodPack(
-        code=_text(raw, "code"),
-        edition=_text(raw, "edition"),
-        kind=MethodKind(raw["kind"]),
-        title=_text(raw, "title"),
-        standard=_text(raw, "standard"),
-        effective_from=_day(raw, "effective_from"),
-        effective_until=_day(raw, "effective_until"),
-        industry_codes=tuple(str(code) for code in raw["industry_codes"]),
-        formulas=tuple(
-            Formula(
-                name=_text(one, "name"),
-                kind=Kind(one["kind"]),
-                scope=int(one["scope"]),
-                terms=tuple(str(term) for term in one["terms"]),
-                equation=_text(one, "equation"),
-            )
-            for one in raw.get("formula", ())
-        ),
-        constants=MappingProxyType(
-            {
-                name: Constant(numerator=parse_amount(one["numerator"]), denominator=parse_amount(one["denominator"]))
-                for name, one in raw.get("constants", {}).items()
-            }
-        ),
-        factors=tuple(_factor(one) for one in raw.get("factor", ())),
-        assumed_uncertainty_percent_by_quality=MappingProxyType(
-            {int(quality): parse_amount(text) for quality, text in raw["assumed_uncertainty_percent_by_quality"].items()}
-        ),
-    )
-
-
-def _factor(raw: Mapping[str, Any]) -> Factor:
-    made = Factor(
-        code=_text(raw, "code"),
-        key=_text(raw, "key"),
-        unit=_text(raw, "unit"),
-        region=str(raw["region"]),
-        valid_from=_day(raw, "valid_from"),
-        valid_until=_day(raw, "valid_until"),
-        values=MappingProxyType({name: parse_amount(text) for name, text in raw["values"].items()}),
-        source=_text(raw, "source"),
-        confidence=_text(raw, "confidence"),
-        quality_step=int(raw["quality_step"]),
-        assumed_standard_uncertainty_percent=parse_amount(raw["assumed_standard_uncertainty_percent"]),
-    )
-    if made.valid_from >= made.valid_until:
-        raise ValueError(f"factor {made.code} ends before it begins")
-    return made
-
-
-def _unknown_terms(pack: MethodPack) -> list[str]:
-    """Every term must be the quantity, a constant, or a value of every factor that the formula may meet."""
-    problems = []
-    for formula in pack.formulas:
-        open_terms = [term for term in formula.terms if term != "quantity" and term not in pack.constants]
-        if not any(all(term in factor.values for term in open_terms) for factor in pack.factors):
-            problems.append(f"formula {formula.name}: no factor gives {', '.join(open_terms)}")
-    return problems
-
-
-def _overlapping_factors(factors: Sequence[Factor]) -> Iterable[str]:
-    for place, one in enumerate(factors):
-        for other in factors[place + 1 :]:
-            same = one.key == other.key and one.unit == other.unit
-            somewhere_both = one.region.startswith(other.region) or other.region.startswith(one.region)
-            some_day_both = one.valid_from < other.valid_until and other.valid_from < one.valid_until
-            if same and somewhere_both and some_day_both:
-                yield f"factors {one.code} and {other.code} both hold on {max(one.valid_from, other.valid_from)}"
-
-
-def _text(raw: Mapping[str, Any], name: str) -> str:
-    value = raw[name]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} is not a text")
-    return value
-
-
-def _day(raw: Mapping[str, Any], name: str) -> date:
-    value = raw[name]
-    if type(value) is not date:
-        raise ValueError(f"{name} is not a date")
-    return value

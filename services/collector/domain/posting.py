@@ -5,8 +5,8 @@ Postings are immutable. A change reverses the one that no longer holds, by name,
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
@@ -18,6 +18,15 @@ from services.common.identifiers import derived_id
 AMOUNT_SCALE = 6
 
 
+class Treatment(StrEnum):
+    """Where a line counts (GB/T 32150; GHG Protocol Scope 2 Guidance and Corporate Value Chain Standard)."""
+
+    IN_TOTAL = "IN_TOTAL"  # scope 1, and scope 2 location-based
+    BIOMASS = "BIOMASS"  # CO2 of biomass, outside the total
+    MARKET_BASED = "MARKET_BASED"  # scope 2 seen by contracts, beside the location-based view
+    VALUE_CHAIN = "VALUE_CHAIN"  # scope 3, by category
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Posting:
     """Emissions of one facility, period, scope and energy carrier, with everything the figure was pinned to."""
@@ -25,6 +34,10 @@ class Posting:
     facility_id: UUID
     period: Period
     scope: int
+    treatment: Treatment
+    # Category of scope 3, else 0.
+    category: int
+    gas: str
     energy_carrier: str
     amount_tco2e: Decimal
     method_code: str
@@ -37,7 +50,8 @@ class Posting:
         """Hash the whole content: two postings that say the same have the same digest. Texts carry their length."""
         texts = (
             f"{self.facility_id}|{self.period.start}|{self.period.end}|{self.scope}|{self.amount_tco2e}|{self.data_quality}|"
-            f"{self.standard_uncertainty_percent}",
+            f"{self.standard_uncertainty_percent}|{self.treatment}|{self.category}",
+            self.gas,
             self.period.zone,
             self.energy_carrier,
             self.method_code,
@@ -46,9 +60,14 @@ class Posting:
         )
         return sha256("".join([f"{len(text)}:{text}" for text in texts]).encode()).digest()
 
-    def order(self) -> tuple[date, date, int, str, str, str]:
-        """Give the place among the lines of a statement: by period, then scope, carrier and facility."""
-        return (self.period.start, self.period.end, self.scope, self.energy_carrier, str(self.facility_id), self.method_code)
+    def in_total(self) -> bool:
+        """Tell whether it counts in the totals of scope 1 and 2."""
+        return self.treatment is Treatment.IN_TOTAL
+
+    def order(self) -> tuple[object, ...]:
+        """Give the place among the lines of a statement: by period, then scope, treatment, carrier and facility."""
+        place = (self.period.start, self.period.end, self.scope, self.treatment.value, self.category, self.energy_carrier)
+        return (*place, str(self.facility_id), self.method_code, self.gas, self.factor_codes, self.amount_tco2e)
 
 
 class NewPosting(NamedTuple):

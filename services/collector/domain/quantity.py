@@ -33,8 +33,17 @@ class Measure(StrEnum):
     """What is measured."""
 
     ELECTRICITY_USE = "electricity use"
+    ELECTRICITY_SALE = "electricity sold"
+    ELECTRICITY_GENERATION = "electricity generated"
+    GREEN_POWER = "green electricity certificates"
+    HEAT_USE = "heat use"
+    HEAT_SALE = "heat sold"
     FUEL_USE = "fuel use"
     OUTPUT = "output"
+    MATERIAL_USE = "material use"
+    MINE_METHANE = "mine methane"
+    PURCHASED_GOODS = "purchased goods"
+    FREIGHT = "freight"
     SCOPE_1 = "scope 1 as reported"
     SCOPE_2 = "scope 2 as reported"
     INVESTMENT = "investment"
@@ -42,16 +51,20 @@ class Measure(StrEnum):
 
 
 class Quantity(NamedTuple):
-    """One measure of one facility: of one fuel, product or technology (`code`), in one unit."""
+    """One measure of one facility: of one fuel, product or technology (`code`), in one unit, for one use.
+
+    `use` is what a fuel or material was used for, or electricity was generated from; figures of two uses are two quantities.
+    """
 
     facility_id: UUID
     measure: Measure
     code: str
     unit: str
+    use: str = ""
 
-    def apart_from_facility(self) -> tuple[Measure, str, str]:
+    def apart_from_facility(self) -> tuple[Measure, str, str, str]:
         """Give what is measured, at whichever facility."""
-        return (self.measure, self.code, self.unit)
+        return (self.measure, self.code, self.unit, self.use)
 
     def name(self) -> str:
         """Name it for a reader."""

@@ -23,6 +23,8 @@ class Unposted(Enum):
     TOTAL_BESIDE_FACILITIES = "a figure without facility number beside figures of single facilities"
     TOTAL_BESIDE_PARTS = "a total beside its parts"
     FACTOR_GAP = "no factor"
+    GAP_BESIDE_TOTAL = "no factor for a line beside the total"
+    BALANCE_INCOMPLETE = "a balance lacks what it rests on"
     METHODS_AMBIGUOUS = "two methods hold for the same industry and days"
     ACTIVITY_COVERS = "the activity method covers exactly its days"
     REPORTED_STANDS = "a reported figure stands for days of it"

@@ -33,6 +33,7 @@ class Statement:
 
     profile: Profile | None
     lines: Sequence[Posting]
+    beside_lines: Sequence[Posting]
     outputs: Sequence[OutputLine]
     plan: TransitionPlan | None
     investments: Sequence[InvestmentLine]
@@ -57,7 +58,8 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
     kept = sorted(findings, key=lambda finding: (finding.rule_id == LIMITED_RULE, finding.severity.value, finding.order()))[-FINDINGS_MAX:]
     return Statement(
         profile=view.profile,
-        lines=_newest(view.postings, view.lines_max),
+        lines=_newest([posting for posting in view.postings if posting.in_total()], view.lines_max),
+        beside_lines=_newest([posting for posting in view.postings if not posting.in_total()], view.lines_max),
         outputs=_newest(view.outputs, view.lines_max),
         plan=view.plan,
         investments=_newest(view.investments, view.lines_max),
@@ -90,7 +92,9 @@ def _stretches(incomplete: Sequence[Period]) -> list[Period]:
 
 def is_limited(view: AccountView) -> bool:
     """Tell whether the statement of this account leaves out its oldest lines."""
-    return (
-        max(len(view.postings), len(view.outputs), len(view.investments), len(view.allowances.pledges), len(view.fiscal.lines))
-        > view.lines_max
+    in_total = sum(1 for posting in view.postings if posting.in_total())
+    counts = (
+        *(in_total, len(view.postings) - in_total, len(view.outputs), len(view.investments)),
+        *(len(view.allowances.pledges), len(view.fiscal.lines)),
     )
+    return max(counts) > view.lines_max

@@ -43,6 +43,8 @@ class LockedSubject:
     account_revision: int
     content_sha256: bytes | None
     known_at: datetime | None
+    # The method release that the account is drawn up by; None before its first revision.
+    method_release: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,11 +68,12 @@ def subject_for_update(transaction: Transaction, subject_id: UUID) -> LockedSubj
         account_revision=row.account_revision,
         content_sha256=row.content_sha256,
         known_at=row.known_at,
+        method_release=row.method_release,
     )
 
 
 _LOCK_SUBJECT = text("""
-    SELECT subject_id, account_revision, content_sha256, known_at,
+    SELECT subject_id, account_revision, content_sha256, known_at, method_release,
         (SELECT code FROM subject_code WHERE subject_code.subject_id = subject.subject_id AND valid_until IS NULL
          ORDER BY valid_from DESC, code LIMIT 1) AS code
     FROM subject WHERE subject_id = :subject_id
@@ -180,6 +183,9 @@ def append_postings(
                 new.posting.period.end,
                 new.posting.period.zone,
                 new.posting.scope,
+                new.posting.treatment.value,
+                new.posting.category,
+                new.posting.gas,
                 new.posting.energy_carrier,
                 new.posting.amount_tco2e,
                 new.posting.method_code,
@@ -209,7 +215,7 @@ def append_reversals(transaction: Transaction, reversals: Sequence[NewReversal],
 
 
 _COPIED = (
-    "content_sha256, facility_id, period_start, period_end, period_zone, scope, energy_carrier, "
+    "content_sha256, facility_id, period_start, period_end, period_zone, scope, treatment, category, gas, energy_carrier, "
     "method_code, factor_codes, evidence, data_quality, standard_uncertainty_percent"
 )
 _REVERSE = text(f"""
@@ -263,6 +269,7 @@ def seal(
     subject_id: UUID,
     revision: SealedRevision,
     content_sha256: bytes,
+    method_release: int,
     evidence_root: bytes,
     evidence_count: int,
 ) -> None:
@@ -278,6 +285,7 @@ def seal(
             "content_sha256": content_sha256,
             "evidence_root": evidence_root,
             "evidence_count": evidence_count,
+            "method_release": method_release,
         },
     )
     moved = transaction.execute(
@@ -287,6 +295,7 @@ def seal(
             "account_revision": revision.account_revision,
             "content_sha256": content_sha256,
             "known_at": revision.known_at,
+            "method_release": method_release,
         },
     ).rowcount
     assert moved == 1, "revisions of a subject rise by one"
@@ -295,7 +304,12 @@ def seal(
 _MOVE_HEAD = (
     update(SUBJECT)
     .where(SUBJECT.c.subject_id == bindparam("head_of"), SUBJECT.c.account_revision == bindparam("account_revision") - 1)
-    .values(account_revision=bindparam("account_revision"), content_sha256=bindparam("content_sha256"), known_at=bindparam("known_at"))
+    .values(
+        account_revision=bindparam("account_revision"),
+        content_sha256=bindparam("content_sha256"),
+        known_at=bindparam("known_at"),
+        method_release=bindparam("method_release"),
+    )
 )
 
 

@@ -19,16 +19,17 @@ from sqlalchemy import text
 
 from deploy.local.plan import PROVIDERS_FILE
 from deploy.local.postgres import PostgresServer
-from services.collector import new_records
+from services.collector import method_files, new_records
 from services.collector.accounts import AccountWorker
 from services.collector.consumer import Intake
+from services.collector.method_releases import ReleasedMethods
 from services.collector.providers import parse_directory
 from services.collector.store import directory, totals
 from services.common.clock import SystemClock
 from services.common.consumer import Record
 from services.common.database import Database
 from services.common.settings import PostgresSettings, SecretFile
-from tests.unit.collector.submissions import PROVINCE, the_book, topic_of
+from tests.unit.collector.submissions import PROVINCE, topic_of
 
 _TOPIC_IDS = UUID("00000000-0000-4000-8000-0000000000aa")
 
@@ -41,6 +42,7 @@ class Collector:
     url: str
     password_file: Path
     offsets: dict[str, Iterator[int]] = field(default_factory=dict)
+    methods: ReleasedMethods = field(default_factory=lambda: ReleasedMethods(method_files.shipped()))
 
     def record(
         self,
@@ -79,7 +81,7 @@ class Collector:
         self.take(*(self.record(provider, one) for provider, one in sent))
 
     def worker(self, *, holder: str = "test", lease_s: float = 30.0) -> AccountWorker:
-        return AccountWorker(database=self.database, book=the_book(), province=PROVINCE, holder=holder, lease_s=lease_s)
+        return AccountWorker(database=self.database, methods=self.methods, province=PROVINCE, holder=holder, lease_s=lease_s)
 
     def make_due(self) -> None:
         """Let the time pass for which marks wait for more."""
@@ -122,10 +124,10 @@ class Collector:
         return [account_pb2.AccountStatement.FromString(row["statement"]) for row in rows]
 
     def net(self) -> list[tuple[str, str]]:
-        """Sum postings and reversals by period and scope; what is zero is left out."""
+        """Sum the postings and reversals that count in the total by period and scope; what is zero is left out."""
         rows = self.rows("""
             SELECT period_start::text || ' scope ' || scope AS line, sum(amount_tco2e)::text AS amount FROM posting
-            GROUP BY 1 HAVING sum(amount_tco2e) <> 0 ORDER BY 1
+            WHERE treatment = 'IN_TOTAL' GROUP BY 1 HAVING sum(amount_tco2e) <> 0 ORDER BY 1
         """)
         return [(row["line"], row["amount"]) for row in rows]
 

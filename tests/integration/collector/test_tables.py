@@ -67,8 +67,8 @@ class TestWhatWasWrittenOnce:
         set_up_rows(collector)
         copy = """
             INSERT INTO posting SELECT gen_random_uuid(), subject_id, 2, posting_id, content_sha256, facility_id, period_start, period_end,
-                period_zone, scope, energy_carrier, -amount_tco2e, method_code, factor_codes, evidence, data_quality,
-                standard_uncertainty_percent, recorded_at
+                period_zone, scope, treatment, category, gas, energy_carrier, -amount_tco2e, method_code, factor_codes, evidence,
+                data_quality, standard_uncertainty_percent, recorded_at
             FROM posting WHERE reverses IS NULL
         """
         collector.run(copy)

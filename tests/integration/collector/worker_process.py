@@ -3,17 +3,20 @@
 import sys
 from pathlib import Path
 
+from services.collector import method_files
 from services.collector.accounts import AccountWorker
+from services.collector.method_releases import ReleasedMethods
 from services.common import crash
 from services.common.clock import SystemClock
 from services.common.database import Database
 from services.common.settings import PostgresSettings, SecretFile
-from tests.unit.collector.submissions import PROVINCE, the_book
+from tests.unit.collector.submissions import PROVINCE
 
 
 def main(url: str, password_file: str, spec: str) -> None:
     database = Database(PostgresSettings(url=url, password_file=SecretFile(Path(password_file))), SystemClock())
-    worker = AccountWorker(database=database, book=the_book(), province=PROVINCE, holder="doomed", lease_s=0.5)
+    methods = ReleasedMethods(method_files.shipped())
+    worker = AccountWorker(database=database, methods=methods, province=PROVINCE, holder="doomed", lease_s=0.5)
     crash.arm(spec, True)
     worker.step()
 

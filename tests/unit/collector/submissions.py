@@ -14,8 +14,7 @@ from carbonbureau.common.v1 import period_pb2
 from carbonbureau.intake.v1 import basis_pb2, emissions_pb2, energy_pb2, production_pb2, registry_pb2, tax_pb2, transition_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
-from services.collector import wire
-from services.collector.__main__ import book
+from services.collector import method_files, wire
 from services.collector.domain import account, claims, effective, subject_code
 from services.collector.domain.account import AccountView, FormerOwner
 from services.collector.domain.claims import History
@@ -172,7 +171,7 @@ def tax_return(
 @cache
 def the_book() -> Book:
     """Give the methods and technologies as they are shipped."""
-    return book()
+    return method_files.book(method_files.shipped())
 
 
 def accepted(sent: intake.Submission, *, provider: str) -> Submission:

@@ -40,15 +40,15 @@ def standings(view: AccountView) -> list[Standing]:
 
 class TestFacilities:
     def test_have_one_identity_whoever_owns_them(self) -> None:
-        ours = view_of([("ndrc-sx", entry(owned(PLANT))), ("ent-sx", fuel("1", facility_number=PLANT))])
+        ours = view_of([("ndrc-sx", entry(owned(PLANT))), ("ent-sx", fuel("1", fuel_code="diesel", facility_number=PLANT))])
         assert [posting.facility_id for posting in ours.postings] == [PLANT_ID]
 
     def test_without_number_are_the_only_one_that_is_registered(self) -> None:
-        view = view_of([("ndrc-sx", entry(owned(PLANT))), ("ent-sx", fuel("1"))])
+        view = view_of([("ndrc-sx", entry(owned(PLANT))), ("ent-sx", fuel("1", fuel_code="diesel"))])
         assert [posting.facility_id for posting in view.postings] == [PLANT_ID]
 
     def test_that_nobody_registered_count_for_who_reports_them(self) -> None:
-        view = view_of([("ndrc-sx", entry()), ("ent-sx", fuel("1", facility_number="SX-X"))])
+        view = view_of([("ndrc-sx", entry()), ("ent-sx", fuel("1", fuel_code="diesel", facility_number="SX-X"))])
         assert standings(view) == [Standing.UNREGISTERED]
         assert len(view.postings) == 1
         assert "FACILITY_NOT_REGISTERED" in rule_ids(view)

@@ -50,6 +50,38 @@ SCOPE_3: Scope.ValueType  # 3
 """Value chain."""
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
 
+class _Treatment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TreatmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Treatment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TREATMENT_UNSPECIFIED: _Treatment.ValueType  # 0
+    """Not set."""
+    TREATMENT_IN_TOTAL: _Treatment.ValueType  # 1
+    """In the totals: scope 1, and scope 2 location-based."""
+    TREATMENT_BIOMASS: _Treatment.ValueType  # 2
+    """CO2 of biomass, outside the total."""
+    TREATMENT_MARKET_BASED: _Treatment.ValueType  # 3
+    """Scope 2 seen by contracts and certificates, beside the location-based view."""
+    TREATMENT_VALUE_CHAIN: _Treatment.ValueType  # 4
+    """Scope 3, by category."""
+
+class Treatment(_Treatment, metaclass=_TreatmentEnumTypeWrapper):
+    """Where a line counts (GB/T 32150; GHG Protocol)."""
+
+TREATMENT_UNSPECIFIED: Treatment.ValueType  # 0
+"""Not set."""
+TREATMENT_IN_TOTAL: Treatment.ValueType  # 1
+"""In the totals: scope 1, and scope 2 location-based."""
+TREATMENT_BIOMASS: Treatment.ValueType  # 2
+"""CO2 of biomass, outside the total."""
+TREATMENT_MARKET_BASED: Treatment.ValueType  # 3
+"""Scope 2 seen by contracts and certificates, beside the location-based view."""
+TREATMENT_VALUE_CHAIN: Treatment.ValueType  # 4
+"""Scope 3, by category."""
+Global___Treatment: _TypeAlias = Treatment  # noqa: Y015
+
 @_typing.final
 class AccountRevised(_message.Message):
     """Event on `bureau.account-revised.v1`: the account of a subject changed. Carries the whole statement, so that no reader asks back."""
@@ -99,6 +131,7 @@ class AccountStatement(_message.Message):
     ANNUAL_FIGURES_FIELD_NUMBER: _builtins.int
     EVIDENCE_ROOT_FIELD_NUMBER: _builtins.int
     EVIDENCE_COUNT_FIELD_NUMBER: _builtins.int
+    BESIDE_LINES_FIELD_NUMBER: _builtins.int
     ALLOWANCES_FIELD_NUMBER: _builtins.int
     FISCAL_LINES_FIELD_NUMBER: _builtins.int
     INCOMPLETE_PERIODS_FIELD_NUMBER: _builtins.int
@@ -145,6 +178,10 @@ class AccountStatement(_message.Message):
         """Figures per 12-month window, newest last; the form in which reports show the account."""
 
     @_builtins.property
+    def beside_lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatementLine]:
+        """Net lines beside the totals: CO2 of biomass, market-based scope 2, scope 3. None of them is part of `lines`."""
+
+    @_builtins.property
     def allowances(self) -> Global___AllowanceAccount:
         """Allowances and certified reductions; unset where nothing is known of any."""
 
@@ -172,13 +209,14 @@ class AccountStatement(_message.Message):
         annual_figures: _abc.Iterable[Global___AnnualFigures] | None = ...,
         evidence_root: _builtins.bytes = ...,
         evidence_count: _builtins.int = ...,
+        beside_lines: _abc.Iterable[Global___StatementLine] | None = ...,
         allowances: Global___AllowanceAccount | None = ...,
         fiscal_lines: _abc.Iterable[Global___FiscalLine] | None = ...,
         incomplete_periods: _abc.Iterable[_period_pb2.Period] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["allowances", b"allowances", "known_time", b"known_time", "plan", b"plan", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "allowances", b"allowances", "annual_figures", b"annual_figures", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "fiscal_lines", b"fiscal_lines", "incomplete_periods", b"incomplete_periods", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "allowances", b"allowances", "annual_figures", b"annual_figures", "beside_lines", b"beside_lines", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "fiscal_lines", b"fiscal_lines", "incomplete_periods", b"incomplete_periods", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,7 +258,9 @@ Global___SubjectProfile: _TypeAlias = SubjectProfile  # noqa: Y015
 
 @_typing.final
 class StatementLine(_message.Message):
-    """Net emissions of one facility, period, scope and carrier."""
+    """Net emissions of one facility, period, scope and carrier. Negative where a method takes something off: carbon that leaves in a product,
+    electricity or heat delivered to others.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -232,6 +272,9 @@ class StatementLine(_message.Message):
     METHOD_CODE_FIELD_NUMBER: _builtins.int
     DATA_QUALITY_FIELD_NUMBER: _builtins.int
     STANDARD_UNCERTAINTY_PERCENT_FIELD_NUMBER: _builtins.int
+    TREATMENT_FIELD_NUMBER: _builtins.int
+    GAS_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
     facility_id: _builtins.str
     """UUID of the facility."""
     scope: Global___Scope.ValueType
@@ -246,6 +289,12 @@ class StatementLine(_message.Message):
     """Data quality, PCAF 1 (verified) to 5 (sector average)."""
     standard_uncertainty_percent: _builtins.str
     """Relative standard uncertainty assumed for the figure, percent."""
+    treatment: Global___Treatment.ValueType
+    """Where it counts."""
+    gas: _builtins.str
+    """Gas, e.g. CO2, CH4, SF6; CO2e where it is not split."""
+    category: _builtins.int
+    """Category of scope 3, else 0."""
     @_builtins.property
     def period(self) -> _period_pb2.Period:
         """Period covered."""
@@ -261,10 +310,13 @@ class StatementLine(_message.Message):
         method_code: _builtins.str = ...,
         data_quality: _builtins.int = ...,
         standard_uncertainty_percent: _builtins.str = ...,
+        treatment: Global___Treatment.ValueType = ...,
+        gas: _builtins.str = ...,
+        category: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_tco2e", b"amount_tco2e", "data_quality", b"data_quality", "energy_carrier", b"energy_carrier", "facility_id", b"facility_id", "method_code", b"method_code", "period", b"period", "scope", b"scope", "standard_uncertainty_percent", b"standard_uncertainty_percent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_tco2e", b"amount_tco2e", "category", b"category", "data_quality", b"data_quality", "energy_carrier", b"energy_carrier", "facility_id", b"facility_id", "gas", b"gas", "method_code", b"method_code", "period", b"period", "scope", b"scope", "standard_uncertainty_percent", b"standard_uncertainty_percent", "treatment", b"treatment"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -513,6 +565,9 @@ class AnnualFigures(_message.Message):
     DATA_QUALITY_FIELD_NUMBER: _builtins.int
     PROCESS_ROUTE_FIELD_NUMBER: _builtins.int
     OUTPUT_COMPLETE_FIELD_NUMBER: _builtins.int
+    SCOPE2_MARKET_BASED_TCO2E_FIELD_NUMBER: _builtins.int
+    BIOMASS_TCO2_FIELD_NUMBER: _builtins.int
+    SCOPE3_TCO2E_FIELD_NUMBER: _builtins.int
     scope1_tco2e: _builtins.str
     """Scope 1, tCO2e."""
     scope2_tco2e: _builtins.str
@@ -533,6 +588,12 @@ class AnnualFigures(_message.Message):
     """Process route or energy source of most of the output."""
     output_complete: _builtins.bool
     """Whether output is on the account for every covered month."""
+    scope2_market_based_tco2e: _builtins.str
+    """Scope 2, market-based, tCO2e; empty where it does not cover all days of scope 2. Beside scope2_tco2e, never added."""
+    biomass_tco2: _builtins.str
+    """CO2 of biomass, t, outside every total; empty where there is none."""
+    scope3_tco2e: _builtins.str
+    """Scope 3 as far as it is known, tCO2e; empty where nothing is."""
     @_builtins.property
     def period(self) -> _period_pb2.Period:
         """The window: 12 months; the newest may be shorter, of months that are still coming in."""
@@ -551,10 +612,13 @@ class AnnualFigures(_message.Message):
         data_quality: _builtins.int = ...,
         process_route: _builtins.str = ...,
         output_complete: _builtins.bool = ...,
+        scope2_market_based_tco2e: _builtins.str = ...,
+        biomass_tco2: _builtins.str = ...,
+        scope3_tco2e: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data_quality", b"data_quality", "intensity_tco2e_per_unit", b"intensity_tco2e_per_unit", "months_covered", b"months_covered", "output_amount", b"output_amount", "output_complete", b"output_complete", "output_unit", b"output_unit", "period", b"period", "process_route", b"process_route", "product_code", b"product_code", "scope1_tco2e", b"scope1_tco2e", "scope2_tco2e", b"scope2_tco2e"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["biomass_tco2", b"biomass_tco2", "data_quality", b"data_quality", "intensity_tco2e_per_unit", b"intensity_tco2e_per_unit", "months_covered", b"months_covered", "output_amount", b"output_amount", "output_complete", b"output_complete", "output_unit", b"output_unit", "period", b"period", "process_route", b"process_route", "product_code", b"product_code", "scope1_tco2e", b"scope1_tco2e", "scope2_market_based_tco2e", b"scope2_market_based_tco2e", "scope2_tco2e", b"scope2_tco2e", "scope3_tco2e", b"scope3_tco2e"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -143,7 +143,8 @@ def series_ceased(view: AccountView) -> Iterator[Suspicion]:
         return
     # Three months are given to figures that come late.
     *_, day = middles_before(max(ends), 4)
-    for (facility_id, scope, carrier), since in AllSeries(postings=view.postings, outputs=view.outputs).ceased(day):
+    in_total = [posting for posting in view.postings if posting.in_total()]
+    for (facility_id, scope, carrier), since in AllSeries(postings=in_total, outputs=view.outputs).ceased(day):
         yield Suspicion(
             message=f"scope {scope} of {carrier or 'all carriers'} has no figures from {since} on, while the facility goes on",
             facility_id=facility_id,
@@ -341,3 +342,19 @@ def _series(view: AccountView) -> Iterator[tuple[str, Sequence[ProviderFigure]]]
             continue
         for _, figures in groupby(resolution.all_figures(), key=lambda figure: figure.provider_code):
             yield resolution.quantity.name(), list(figures)
+
+
+@rule(
+    rule_id="DIRECT_EMISSIONS_NEGATIVE",
+    severity=Severity.WARNING,
+    rationale="No more carbon can leave a plant in its products than went in; net purchased energy may be negative, scope 1 may not.",
+    possible_harm="The intensity comes out too low, below zero even: the firm looks better than physics allows.",
+    source="conservation of mass; balances of the method files",
+    innocent_explanation="A default stands in for the carbon content of a feedstock or product; or stocks were used that came in before.",
+    what_to_do="Send measured carbon contents, or correct the side of the balance that is wrong.",
+)
+def direct_emissions_negative(view: AccountView) -> Iterator[Suspicion]:
+    for figures in view.annual_figures:
+        if figures.scope1_tco2e < 0:
+            message = f"scope 1 of the window is {figures.scope1_tco2e} tCO2e: more carbon leaves in products than came in"
+            yield Suspicion(message=message, period=figures.period)

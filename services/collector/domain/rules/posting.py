@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from services.collector.domain.account import AccountView
+from services.collector.domain.activity_lines import POSTED_TCO2E_MAX
 from services.collector.domain.annual import TOTAL_MAX
-from services.collector.domain.emissions import POSTED_TCO2E_MAX
 from services.collector.domain.finding import Severity, Suspicion
 from services.collector.domain.method import FactorGap
 from services.collector.domain.quantity import AMOUNT_MAX, Measure
@@ -110,6 +110,35 @@ def factor_ambiguous(view: AccountView) -> Iterator[Suspicion]:
 def methods_ambiguous(view: AccountView) -> Iterator[Suspicion]:
     for remark in _remarks(view, Unposted.METHODS_AMBIGUOUS):
         yield _suspicion(remark, f"more than one method holds: {remark.detail}; nothing is posted")
+
+
+@rule(
+    rule_id="BALANCE_INCOMPLETE",
+    severity=Severity.WARNING,
+    rationale="Some lines stand together only: coal charged without the coke made of it is far too much, coke alone less than nothing.",
+    possible_harm="Half a balance is far too much or less than nothing: the firm looks worse, or better, than it is by multiples.",
+    source="method file of the subject's industry, balances",
+    innocent_explanation="The other side of the balance is on its way, or comes from another provider.",
+    what_to_do="Send what the balance needs for the same days.",
+    rests_on_absence=True,
+)
+def balance_incomplete(view: AccountView) -> Iterator[Suspicion]:
+    for remark in _remarks(view, Unposted.BALANCE_INCOMPLETE):
+        yield _suspicion(remark, f"{remark.quantity.name()} is not posted: the balance {remark.detail} for all of its days")
+
+
+@rule(
+    rule_id="VALUE_CHAIN_FACTOR_MISSING",
+    severity=Severity.NOTICE,
+    rationale="Without a factor nothing is known of what was emitted upstream; scope 3 is then of the rest only.",
+    possible_harm="Scope 3 looks smaller than it is, and a firm that reports more looks worse than one that reports less.",
+    source="GHG Protocol Corporate Value Chain Standard; method file of the value chain",
+    innocent_explanation="The goods are known under another code, or the period lies across two factors.",
+    what_to_do="Use the codes of the method, or state the money paid.",
+)
+def value_chain_factor_missing(view: AccountView) -> Iterator[Suspicion]:
+    for remark in _remarks(view, Unposted.GAP_BESIDE_TOTAL):
+        yield _suspicion(remark, f"{remark.detail} has no factor of the value chain; scope 3 is without it")
 
 
 @rule(

@@ -25,6 +25,8 @@ _APPEND_ONLY = (
     "account_revision",
     "account_finding",
     "account_finding_closed",
+    "method_release",
+    "method_run",
 )
 
 _DIRECTORY = (
@@ -40,7 +42,7 @@ _DIRECTORY = (
     )
     """,
     # account_revision, content_sha256 and known_at are those of the newest sealed revision, 0 and NULL before the first. The
-    # row is the lock under which revisions are numbered.
+    # row is the lock under which revisions are numbered. method_release is what the account is drawn up by, NULL before the first.
     """
     CREATE TABLE subject (
         subject_id uuid PRIMARY KEY,
@@ -50,8 +52,10 @@ _DIRECTORY = (
         account_revision bigint NOT NULL DEFAULT 0,
         content_sha256 bytea,
         known_at timestamptz,
+        method_release integer,
         CHECK ((account_revision = 0) = (content_sha256 IS NULL)),
-        CHECK ((account_revision = 0) = (known_at IS NULL))
+        CHECK ((account_revision = 0) = (known_at IS NULL)),
+        CHECK ((account_revision = 0) = (method_release IS NULL))
     )
     """,
     # The dated history of a subject's codes; valid_from is the day on which the bureau learned of a code.
@@ -191,7 +195,8 @@ _RECORDS = (
 )
 
 _ACCOUNTS = (
-    # A reversal repeats the posting that it takes back, with the opposite amount, and names it. Each is reversed at most once.
+    # A reversal repeats the posting that it takes back, with the opposite amount, and names it. Each is reversed at most once. Amounts
+    # have either sign: what leaves in a product or is delivered to others is taken off.
     """
     CREATE TABLE posting (
         posting_id uuid PRIMARY KEY,
@@ -204,6 +209,9 @@ _ACCOUNTS = (
         period_end date NOT NULL CHECK (period_end > period_start),
         period_zone text NOT NULL,
         scope smallint NOT NULL CHECK (scope BETWEEN 1 AND 3),
+        treatment text NOT NULL CHECK (treatment IN ('IN_TOTAL', 'BIOMASS', 'MARKET_BASED', 'VALUE_CHAIN')),
+        category smallint NOT NULL CHECK (category BETWEEN 0 AND 15 AND (category > 0) = (treatment = 'VALUE_CHAIN')),
+        gas text NOT NULL,
         energy_carrier text NOT NULL,
         amount_tco2e numeric(21, 6) NOT NULL,
         method_code text NOT NULL,
@@ -212,7 +220,7 @@ _ACCOUNTS = (
         data_quality smallint NOT NULL CHECK (data_quality BETWEEN 1 AND 5),
         standard_uncertainty_percent numeric(7, 2) NOT NULL,
         recorded_at timestamptz NOT NULL,
-        CHECK ((reverses IS NULL AND amount_tco2e >= 0) OR (reverses IS NOT NULL AND amount_tco2e <= 0))
+        CHECK ((scope = 3) = (treatment = 'VALUE_CHAIN'))
     )
     """,
     "CREATE INDEX posting_subject ON posting (subject_id)",
@@ -229,6 +237,7 @@ _ACCOUNTS = (
         content_sha256 bytea NOT NULL CHECK (length(content_sha256) = 32),
         evidence_root bytea NOT NULL CHECK (length(evidence_root) = 32),
         evidence_count integer NOT NULL,
+        method_release integer NOT NULL CHECK (method_release >= 1),
         PRIMARY KEY (subject_id, account_revision)
     )
     """,
@@ -252,6 +261,28 @@ _ACCOUNTS = (
     )
     """,
     "CREATE INDEX account_finding_subject ON account_finding (subject_id)",
+    # The method files themselves, so that an account can be drawn up as it was whatever files a later program brings.
+    """
+    CREATE TABLE method_release (
+        release_number integer PRIMARY KEY CHECK (release_number >= 1),
+        content_sha256 bytea NOT NULL UNIQUE CHECK (length(content_sha256) = 32),
+        files jsonb NOT NULL,
+        operator text NOT NULL CHECK (operator <> ''),
+        reason text NOT NULL CHECK (reason <> ''),
+        released_at timestamptz NOT NULL
+    )
+    """,
+    # One row for each recomputation that was asked for.
+    """
+    CREATE TABLE method_run (
+        run_id uuid PRIMARY KEY,
+        release_number integer NOT NULL,
+        selection text NOT NULL,
+        operator text NOT NULL CHECK (operator <> ''),
+        reason text NOT NULL CHECK (reason <> ''),
+        started_at timestamptz NOT NULL
+    )
+    """,
     """
     CREATE TABLE account_finding_closed (
         finding_id uuid NOT NULL,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
-from carbonbureau.intake.v1 import registry_pb2
+from carbonbureau.intake.v1 import production_pb2, registry_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from services.collector.domain import claims
@@ -28,6 +28,7 @@ from tests.unit.collector.submissions import (
     entry,
     fuel,
     investment,
+    message,
     month,
     output,
     owned,
@@ -42,6 +43,11 @@ OTHER = UUID(int=2)
 
 def _others(*owned_by_other: registry_pb2.FacilityOwnership) -> list[History]:
     return [claims.history(OTHER, "14", [accepted(entry(*owned_by_other), provider="ndrc-sx")])]
+
+
+def _goods(tonnes: str, code: str) -> intake.Submission:
+    bought = production_pb2.PurchasedGoods(goods_code=code, mass_t=tonnes, basis=INVOICED)
+    return message(period=month(2024, 1), purchased_goods=bought)
 
 
 def _ids(provider: str, *sent: intake.Submission) -> Set[UUID]:
@@ -184,7 +190,25 @@ CASES: list[Planted] = [
         harmless=[("a", reported("1", record_number="7", record_revision=3))],
     ),
     Planted(
-        rule_id="FUEL_UNKNOWN", sent=[REGISTERED, ("a", fuel("1", fuel_code="peat"))], harmless=[STEEL, ("a", fuel("1", fuel_code="peat"))]
+        rule_id="FUEL_UNKNOWN",
+        sent=[REGISTERED, ("a", fuel("1", fuel_code="peat"))],
+        harmless=[REGISTERED, ("a", fuel("1", fuel_code="coal"))],
+    ),
+    Planted(
+        rule_id="BALANCE_INCOMPLETE",
+        also={"OUTPUT_WITHOUT_ENERGY"},
+        sent=[STEEL, ("a", output("9", product="crude_steel", route="bf_bof"))],
+        harmless=[STEEL, ("a", output("9", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
+    ),
+    Planted(
+        rule_id="DIRECT_EMISSIONS_NEGATIVE",
+        sent=[STEEL, ("a", output("900", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
+        harmless=[STEEL, ("a", output("90", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
+    ),
+    Planted(
+        rule_id="VALUE_CHAIN_FACTOR_MISSING",
+        sent=[REGISTERED, ("a", _goods("1", "paper"))],
+        harmless=[REGISTERED, ("a", _goods("1", "lime"))],
     ),
     Planted(
         rule_id="FUEL_UNIT",
