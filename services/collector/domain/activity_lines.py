@@ -12,7 +12,17 @@ from fractions import Fraction
 from services.collector.domain.contents.energy import FuelUse
 from services.collector.domain.contents.production import MaterialUse
 from services.collector.domain.kinds import Kind
-from services.collector.domain.method import CODE_OF_ACTIVITY, Balance, Factor, FactorGap, Formula, MethodPack, amount_tco2e, exact_sum
+from services.collector.domain.method import (
+    CODE_OF_ACTIVITY,
+    MEASURED_TERM_UNITS,
+    Balance,
+    Factor,
+    FactorGap,
+    Formula,
+    MethodPack,
+    amount_tco2e,
+    exact_sum,
+)
 from services.collector.domain.posting import AMOUNT_SCALE, Posting, Treatment
 from services.collector.domain.quantity import Figure, Measure, ProviderFigure, Quantity, Resolution
 from services.common.amounts import quantise
@@ -35,6 +45,8 @@ KIND_OF_ACTIVITY = {
 }
 # What an industry's method has formulas for, but none that fits, is told; other kinds serve other purposes too.
 _ALWAYS_ACCOUNTED = frozenset({Kind.FUEL_USE})
+_MEASURED = frozenset(MEASURED_TERM_UNITS)
+_Days = tuple[date, date]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,21 +79,29 @@ class Lines:
     hindrances: Sequence[Hindrance]
 
 
+_NOTHING = Lines(fits=False, lines=(), hindrances=())
+
+
 class ActivityLines:
     """Computes the lines of one subject; what was looked up once is kept."""
 
     def __init__(self, *, region: str) -> None:
         self._region = region
-        self._formulas: dict[tuple[str, Kind, str, str], tuple[Formula, ...]] = {}
-        self._factors: dict[tuple[str, str, str, str, date, date, frozenset[str]], tuple[Factor, ...] | FactorGap] = {}
-        self._coefficients: dict[tuple[str, str, tuple[str, ...]], Fraction] = {}
-        self._uncertainties: dict[tuple[str, int, tuple[str, ...]], Decimal] = {}
+        # Packs are known by their identity, which outlives this object: the book holds them.
+        self._formulas: dict[tuple[int, Kind, str, str], tuple[Formula, ...]] = {}
+        self._factors: dict[tuple[int, str, str, str, date, date, frozenset[str]], tuple[Factor, ...] | FactorGap] = {}
+        self._coefficients: dict[tuple[int, str, tuple[str, ...]], Fraction] = {}
+        self._uncertainties: dict[tuple[int, int, tuple[str, ...]], Decimal] = {}
+        self._kinds: dict[int, frozenset[Kind]] = {}
+        self._elsewhere: tuple[Resolution | None, Mapping[_Days, Figure]] = (None, {})
 
     def of(self, pack: MethodPack, resolution: Resolution, figure: ProviderFigure) -> Lines:
         """Compute what a method makes of a figure, formula by formula."""
         quantity = resolution.quantity
         kind = KIND_OF_ACTIVITY[quantity.measure]
-        elsewhere = _measured_elsewhere(resolution, figure) if kind in (Kind.FUEL_USE, Kind.MATERIAL_USE) else None
+        if kind not in self._kinds_of(pack):
+            return _NOTHING
+        elsewhere = self._measured_elsewhere(resolution).get((figure.period.start, figure.period.end)) if kind in _MEASURED else None
         lines: list[ComputedLine] = []
         hindrances: list[Hindrance] = []
         fits = False
@@ -95,8 +115,19 @@ class ActivityLines:
                 hindrances.append(Hindrance(gap=FactorGap.UNKNOWN_KEY, scope=1, treatment=Treatment.IN_TOTAL, balance=""))
         return Lines(fits=fits or bool(hindrances), lines=lines, hindrances=hindrances)
 
+    def _kinds_of(self, pack: MethodPack) -> frozenset[Kind]:
+        if (found := self._kinds.get(id(pack))) is None:
+            found = self._kinds[id(pack)] = frozenset(formula.activity.kind for formula in pack.formulas)
+        return found
+
+    def _measured_elsewhere(self, resolution: Resolution) -> Mapping[_Days, Figure]:
+        """Find what providers that were passed over measured of the thing itself; figures come resolution by resolution."""
+        if self._elsewhere[0] is not resolution:
+            self._elsewhere = (resolution, _measured_by_days(resolution))
+        return self._elsewhere[1]
+
     def _formulas_for(self, pack: MethodPack, kind: Kind, code: str, use: str) -> tuple[Formula, ...]:
-        known = (pack.method_code, kind, code, use)
+        known = (id(pack), kind, code, use)
         if (found := self._formulas.get(known)) is None:
             found = self._formulas[known] = pack.formulas_for(kind=kind, code=code, use=use)
         return found
@@ -148,7 +179,7 @@ class ActivityLines:
         self, pack: MethodPack, formula: Formula, quantity: Quantity, figure: ProviderFigure, measured: Mapping[str, Decimal]
     ) -> tuple[Factor, ...] | FactorGap:
         start, end = figure.period.start, figure.period.end
-        known = (pack.method_code, formula.name, quantity.code, quantity.unit, start, end, frozenset(measured))
+        known = (id(pack), formula.name, quantity.code, quantity.unit, start, end, frozenset(measured))
         if (found := self._factors.get(known)) is None:
             found = self._factors[known] = pack.factors_for(
                 formula, code=quantity.code, unit=quantity.unit, region=self._region, period=figure.period, measured=measured
@@ -158,13 +189,13 @@ class ActivityLines:
     def _coefficient(self, pack: MethodPack, formula: Formula, factors: Iterable[Factor], measured: Mapping[str, Decimal]) -> Fraction:
         if measured:
             return pack.coefficient(formula, factors=factors, measured=measured)
-        known = (pack.method_code, formula.name, tuple(factor.code for factor in factors))
+        known = (id(pack), formula.name, tuple(factor.code for factor in factors))
         if (found := self._coefficients.get(known)) is None:
             found = self._coefficients[known] = pack.coefficient(formula, factors=factors, measured={})
         return found
 
     def _uncertainty(self, pack: MethodPack, data_quality: int, used: Mapping[str, Factor]) -> Decimal:
-        known = (pack.method_code, data_quality, tuple(used))
+        known = (id(pack), data_quality, tuple(used))
         if (found := self._uncertainties.get(known)) is None:
             found = self._uncertainties[known] = pack.uncertainty_percent(data_quality=data_quality, factors=used.values())
         return found
@@ -208,14 +239,14 @@ def _measures_something(figure: Figure) -> bool:
             return False
 
 
-def _measured_elsewhere(resolution: Resolution, figure: ProviderFigure) -> Figure | None:
-    """Find what a provider that was passed over measured of the thing itself: an invoice knows the tonnes, the plant the heat.
+def _measured_by_days(resolution: Resolution) -> dict[_Days, Figure]:
+    """Find what providers that were passed over measured of the thing itself: an invoice knows the tonnes, the plant the heat.
 
-    Only single records of the same days count: several records of one period may speak of different loads.
+    Only single records count: several records of one period may speak of different loads.
     """
+    found: dict[_Days, Figure] = {}
     for passed in resolution.passed_over:
-        other = passed.figure
-        same_days = other.period.start == figure.period.start and other.period.end == figure.period.end
-        if same_days and len(other.figures) == 1 and _measures_something(other.figures[0]):
-            return other.figures[0]
-    return None
+        figure = passed.figure
+        if len(figure.figures) == 1 and _measures_something(figure.figures[0]):
+            found.setdefault((figure.period.start, figure.period.end), figure.figures[0])
+    return found

@@ -65,6 +65,7 @@ class Computation:
         self._fallen: list[ComputedLine] = []
         self._posted_reports: dict[_Series, list[Period]] = defaultdict(list)
         self._packs: dict[tuple[MethodKind, date, date], list[MethodPack]] = {}
+        self._industry_packs: dict[MethodKind, list[MethodPack]] = {}
 
     def post_activity(self, resolution: Resolution) -> None:
         """Compute the lines of what was burnt, used, made or bought: by the industry's method, and beside it by the value chain's."""
@@ -74,7 +75,8 @@ class Computation:
             accounted = self._compute(pack, resolution, figure) or accounted
             if self._industry:
                 self._compute(self._pack(MethodKind.VALUE_CHAIN, resolution.quantity, figure), resolution, figure)
-        if accounted:
+        # Of products days are not lost: what was made in them is no emission, and a balance that lacks it says so itself.
+        if accounted and resolution.quantity.measure is not Measure.OUTPUT:
             self._lose_days_of(resolution)
 
     def close_balances(self) -> None:
@@ -214,13 +216,17 @@ class Computation:
             self.remarks.append(Remark(reason=Unposted.TOTAL_BESIDE_PARTS, evidence=evidence, period=figure.period, quantity=quantity))
         return parts
 
+    def _of_industry(self, kind: MethodKind) -> list[MethodPack]:
+        if (found := self._industry_packs.get(kind)) is None:
+            found = self._industry_packs[kind] = [one for one in self._book.packs if one.kind is kind and one.holds_for(self._industry)]
+        return found
+
     def _pack(self, kind: MethodKind, quantity: Quantity, figure: ProviderFigure) -> MethodPack | None:
         """Find the one method of this kind that holds for the subject and period; of two, neither is used."""
         period = figure.period
         key = (kind, period.start, period.end)
         if (holding := self._packs.get(key)) is None:
-            holding = [pack for pack in self._book.packs if pack.kind is kind and pack.applies_to(self._industry, period)]
-            self._packs[key] = holding
+            holding = self._packs[key] = [pack for pack in self._of_industry(kind) if pack.in_force(period)]
         if len(holding) > 1:
             names = ", ".join(sorted(pack.method_code for pack in holding))
             self.remarks.append(remark_on(figure, quantity, Unposted.METHODS_AMBIGUOUS, detail=names))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from typing import Protocol, Self, TypeVar
 
 
@@ -100,6 +101,7 @@ class _Powers:
         return self
 
 
+@cache
 def _parsed(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body

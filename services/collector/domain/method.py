@@ -215,10 +215,14 @@ class MethodPack:
         """Name method and edition, as postings do."""
         return f"{self.code}/{self.edition}"
 
-    def applies_to(self, industry_code: str, period: Period) -> bool:
-        """Tell whether the method holds for this industry on every day of the period. Its codes are leading digits."""
-        in_force = self.effective_from <= period.start and period.end <= self.effective_until
-        return in_force and any(code == ANY_INDUSTRY or (industry_code and industry_code.startswith(code)) for code in self.industry_codes)
+    def in_force(self, period: Period) -> bool:
+        """Tell whether the method holds on every day of the period."""
+        return self.effective_from <= period.start and period.end <= self.effective_until
+
+    def holds_for(self, industry_code: str) -> bool:
+        """Tell whether the method holds for an industry; its codes are leading digits. None is no industry but every one's."""
+        of_any = any(code == ANY_INDUSTRY for code in self.industry_codes)
+        return of_any or (industry_code != "" and any(industry_code.startswith(code) for code in self.industry_codes))
 
     def formulas_for(self, *, kind: Kind, code: str, use: str) -> tuple[Formula, ...]:
         """Find the formulas for a stated quantity."""

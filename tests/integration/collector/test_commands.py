@@ -21,7 +21,7 @@ from deploy.local.plan import PROVIDERS_FILE
 from services.collector.__main__ import main
 from tests.integration.collector.conftest import Collector
 from tests.integration.collector.test_providers import Directory, applied
-from tests.unit.collector.submissions import CODE, electricity, fuel, month, reported
+from tests.unit.collector.submissions import CODE, electricity, entry, fuel, month, reported
 
 __all__ = ["applied"]
 
@@ -56,6 +56,32 @@ class TestSummary:
         assert summary["records"] == {"accepted": 1, "parked": 0, "duplicate": 0, "rejected": 1, "quarantined": 1}
         assert summary["submissions_by_kind"] == {"ELECTRICITY_USE": 1}
         assert summary["dirty_subjects"] == 1
+
+
+class TestMethods:
+    def test_are_released_tried_and_recomputed(
+        self, collector: Collector, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        collector.send(("ndrc-sx", entry()), ("grid-sx", electricity("1000")))
+        collector.rebuild()
+        environment()
+        decided = ["--operator", "wang", "--reason", "the guideline was revised"]
+        assert main(["methods", "releases"]) == 0
+        assert "first release of this database" in capsys.readouterr().out
+        assert main(["methods", "dry-run", "general-industry", "--subject", CODE]) == 0
+        tried = capsys.readouterr().out
+        assert "general-industry/2015 tried on a subject of industry 4411, accounted by release 1" in tried
+        assert "scope 2 MARKET_BASED  0.000000    609.600000  609.600000" in tried
+        # The same files are no new release; there is no second one to go to; everyone is on the first.
+        assert main(["methods", "release", *decided]) == 1
+        assert main(["methods", "recompute", "--release", "2", "--all", *decided]) == 1
+        assert main(["methods", "recompute", "--release", "1", "--subject", CODE, *decided]) == 0
+        said = capsys.readouterr()
+        assert "ALREADY_RELEASED" in said.err
+        assert "RELEASE_NOT_FOUND" in said.err
+        assert "0 accounts go to release 1" in said.out
+        assert main(["summary"]) == 0
+        assert json.loads(capsys.readouterr().out)["tables"]["method_run"] == 1
 
 
 class TestExplain:
