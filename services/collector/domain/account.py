@@ -82,6 +82,11 @@ class AccountView:
     incomplete: Sequence[Period] = ()
 
     @cached_property
+    def in_total(self) -> Sequence[Posting]:
+        """Give the postings of scopes 1 and 2; what stands beside the totals is left out."""
+        return [posting for posting in self.postings if posting.in_total()]
+
+    @cached_property
     def fiscal(self) -> FiscalLines:
         return fiscal_lines(self.subject_id, self.effective)
 

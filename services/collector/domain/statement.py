@@ -58,7 +58,7 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
     kept = sorted(findings, key=lambda finding: (finding.rule_id == LIMITED_RULE, finding.severity.value, finding.order()))[-FINDINGS_MAX:]
     return Statement(
         profile=view.profile,
-        lines=_newest([posting for posting in view.postings if posting.in_total()], view.lines_max),
+        lines=_newest(view.in_total, view.lines_max),
         beside_lines=_newest([posting for posting in view.postings if not posting.in_total()], view.lines_max),
         outputs=_newest(view.outputs, view.lines_max),
         plan=view.plan,
@@ -92,7 +92,7 @@ def _stretches(incomplete: Sequence[Period]) -> list[Period]:
 
 def is_limited(view: AccountView) -> bool:
     """Tell whether the statement of this account leaves out its oldest lines."""
-    in_total = sum(1 for posting in view.postings if posting.in_total())
+    in_total = len(view.in_total)
     counts = (
         *(in_total, len(view.postings) - in_total, len(view.outputs), len(view.investments)),
         *(len(view.allowances.pledges), len(view.fiscal.lines)),

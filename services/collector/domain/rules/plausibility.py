@@ -143,8 +143,7 @@ def series_ceased(view: AccountView) -> Iterator[Suspicion]:
         return
     # Three months are given to figures that come late.
     *_, day = middles_before(max(ends), 4)
-    in_total = [posting for posting in view.postings if posting.in_total()]
-    for (facility_id, scope, carrier), since in AllSeries(postings=in_total, outputs=view.outputs).ceased(day):
+    for (facility_id, scope, carrier), since in AllSeries(postings=view.in_total, outputs=view.outputs).ceased(day):
         yield Suspicion(
             message=f"scope {scope} of {carrier or 'all carriers'} has no figures from {since} on, while the facility goes on",
             facility_id=facility_id,

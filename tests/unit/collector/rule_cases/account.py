@@ -83,7 +83,8 @@ def wind(mwh: str, tonnes: str) -> list[Sent]:
 
 def _computed(tonnes: str) -> Decimal:
     """Ask the method what follows from coal."""
-    return sum((posting.amount_tco2e for posting in view_of([REGISTERED, ("a", fuel(tonnes))]).postings), Decimal(0))
+    postings = view_of([REGISTERED, ("a", fuel(tonnes))]).postings
+    return sum((posting.amount_tco2e for posting in postings if posting.in_total()), Decimal(0))
 
 
 # What else is to be said of a subject without entry whose coal ran only through the first year.
@@ -204,6 +205,13 @@ CASES: list[Planted] = [
         rule_id="DIRECT_EMISSIONS_NEGATIVE",
         sent=[STEEL, ("a", output("900", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
         harmless=[STEEL, ("a", output("90", product="crude_steel", route="bf_bof")), ("a", fuel("1", fuel_code="coke"))],
+    ),
+    Planted(
+        rule_id="DIRECT_EMISSIONS_NEGATIVE",
+        what="and not nothing",
+        also={"ENERGY_BELOW_PHYSICAL_MINIMUM"},
+        sent=[STEEL, ("a", output("2", product="crude_steel", route="bf_bof")), ("a", fuel("0", fuel_code="coke"))],
+        harmless=[STEEL, ("a", output("0", product="crude_steel", route="bf_bof")), ("a", fuel("0", fuel_code="coke"))],
     ),
     Planted(
         rule_id="VALUE_CHAIN_FACTOR_MISSING",
