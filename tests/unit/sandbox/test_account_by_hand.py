@@ -42,20 +42,35 @@ def emissions(provider_code: str, scope1: str, scope2: str, basis: BASIS.ValueTy
     return effective(provider_code, reported_emissions=content)
 
 
+def in_total(submissions: list[Effective]) -> list[Line]:
+    return [line for line in account_by_hand.lines(submissions) if line.treatment == "IN_TOTAL"]
+
+
 class TestLines:
     def test_multiplies_fuel_by_its_parameters(self) -> None:
         # 1000 t × 26.7 GJ/t × 0.03085 tC/GJ × 0.99 × 44/12
-        lines = list(account_by_hand.lines([POWER_PLANT, fuel("tax", "1000", BASIS.BASIS_INVOICED)]))
+        lines = in_total([POWER_PLANT, fuel("tax", "1000", BASIS.BASIS_INVOICED)])
         assert lines == [Line(JANUARY, 1, "coal", Decimal("2990.012850"))]
 
     def test_takes_the_invoiced_tonnes_and_the_heat_that_the_plant_measured(self) -> None:
         # 1000 t × 20 GJ/t × 0.03085 tC/GJ × 0.99 × 44/12
         figures = [POWER_PLANT, fuel("tax", "1000", BASIS.BASIS_INVOICED), fuel("ent", "900", BASIS.BASIS_DECLARED, ncv="20")]
-        assert list(account_by_hand.lines(figures)) == [Line(JANUARY, 1, "coal", Decimal("2239.710000"))]
+        assert in_total(figures) == [Line(JANUARY, 1, "coal", Decimal("2239.710000"))]
 
     def test_takes_reported_emissions_only_for_scopes_that_no_activity_covers(self) -> None:
         figures = [POWER_PLANT, fuel("tax", "1000", BASIS.BASIS_INVOICED), emissions("eco", "1", "7.5", BASIS.BASIS_METERED)]
-        assert list(account_by_hand.lines(figures))[1:] == [Line(JANUARY, 2, "", Decimal("7.500000"))]
+        assert in_total(figures)[1:] == [Line(JANUARY, 2, "", Decimal("7.500000"))]
+
+    def test_stand_beside_the_total_for_what_lies_upstream_and_for_contracts(self) -> None:
+        # 1000 t × 8.37 m3 × 0.67 kg × 28; 10 MWh × (0.6205 − 0.5306); 10 MWh × 0.6096.
+        electricity = effective("grid", electricity_use=energy_pb2.ElectricityUse(purchased_mwh="10", basis=BASIS.BASIS_METERED))
+        entry = registry_pb2.RegistryEntry(effective_date="2023-01-01", industry_code="2521", city_code="140400")
+        figures = [effective("ndrc", registry_entry=entry), fuel("tax", "1000", BASIS.BASIS_INVOICED), electricity]
+        assert {line for line in account_by_hand.lines(figures) if line.treatment != "IN_TOTAL"} == {
+            Line(JANUARY, 3, "coal", Decimal("157.021200"), "VALUE_CHAIN"),
+            Line(JANUARY, 3, "electricity", Decimal("0.899000"), "VALUE_CHAIN"),
+            Line(JANUARY, 2, "electricity", Decimal("6.096000"), "MARKET_BASED"),
+        }
 
     def test_takes_the_best_basis_and_of_equals_the_smaller_provider_code(self) -> None:
         figures = [
