@@ -80,7 +80,7 @@ def found(book: Book, pack_code: str) -> MethodPack:
 
 def _with(book: Book, pack: MethodPack) -> Book:
     kind = pack.kind if pack.kind is MethodKind.VALUE_CHAIN else MethodKind.ACTIVITY
-    others = tuple(one for one in book.packs if one.kind is not kind)
+    others = tuple(one for one in book.packs if one.kind not in (kind, pack.kind))
     return replace(book, packs=(*others, replace(pack, industry_codes=(ANY_INDUSTRY,))))
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from deploy.local.plan import PROVIDERS_FILE
 from services.collector import accounts
-from services.collector.accounts import statement_as_known_on
+from services.collector.accounts import drawn_up, statement_as_known_on
 from services.collector.domain.basis import Basis
 from services.collector.domain.kinds import Kind
 from services.collector.providers import parse_directory
@@ -27,7 +27,7 @@ from services.collector.store import directory
 from services.common.errors import Refused
 from tests.integration.collector.conftest import Collector
 from tests.unit.collector.histories import PROVIDERS, histories
-from tests.unit.collector.submissions import Sent, code_of, subject_id_of
+from tests.unit.collector.submissions import PROVINCE, Sent, code_of, subject_id_of, the_book
 
 # Every example has subjects of its own, so that one database serves all of them.
 _pairs = itertools.count(500, 2)

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 import pytest
@@ -249,3 +250,20 @@ def test_every_line_of_the_account_names_where_it_counts() -> None:
     view = accounted("3011", electricity("1"), fuel("1", fuel_code="straw"), fuel("1", fuel_code="coke"))
     found: set[tuple[int, str]] = {(line.scope, line.treatment.value) for line in view.postings if isinstance(line, Posting)}
     assert found == {(1, "IN_TOTAL"), (2, "IN_TOTAL"), (1, "BIOMASS"), (2, "MARKET_BASED"), (3, "VALUE_CHAIN")}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_account_does_not_depend_on_the_order_of_what_was_sent(seed: int) -> None:
+    sent: list[Sent] = [("ndrc-sx", entry(industry="2521", record_number="E"))]
+    for number in range(1, 7):
+        of_month: dict[str, Any] = {"period": month(2024, number)}
+        sent += [
+            ("ent-sx", feedstock("1000", record_number=f"F{number}", **of_month)),
+            ("ent-sx", coke("660", record_number=f"C{number}", **of_month)),
+            ("ent-sx", gas_made("26", record_number=f"G{number}", **of_month)),
+            ("tax-sx", electricity("50", record_number=f"T{number}", **of_month)),
+            ("ent-sx", reported("300", "40", record_number=f"R{number}", **of_month)),
+        ]
+    shuffled = Random(seed).sample(sent, len(sent))
+    assert [line.digest() for line in view_of(sent).postings] == [line.digest() for line in view_of(shuffled).postings]
+    assert rule_ids(view_of(sent)) == rule_ids(view_of(shuffled))

@@ -42,9 +42,8 @@ def emissions(provider_code: str, scope1: str, scope2: str, basis: BASIS.ValueTy
     return effective(provider_code, reported_emissions=content)
 
 
-def in_total(figures: list[Effective]) -> list[Line]:
-    """List the lines of scopes 1 and 2; what is upstream of the fuel stands beside them."""
-    return [line for line in account_by_hand.lines(figures) if line.treatment == "IN_TOTAL"]
+def in_total(submissions: list[Effective]) -> list[Line]:
+    return [line for line in account_by_hand.lines(submissions) if line.treatment == "IN_TOTAL"]
 
 
 class TestLines:
@@ -61,6 +60,17 @@ class TestLines:
     def test_takes_reported_emissions_only_for_scopes_that_no_activity_covers(self) -> None:
         figures = [POWER_PLANT, fuel("tax", "1000", BASIS.BASIS_INVOICED), emissions("eco", "1", "7.5", BASIS.BASIS_METERED)]
         assert in_total(figures)[1:] == [Line(JANUARY, 2, "", Decimal("7.500000"))]
+
+    def test_stand_beside_the_total_for_what_lies_upstream_and_for_contracts(self) -> None:
+        # 1000 t × 8.37 m3 × 0.67 kg × 28; 10 MWh × (0.6205 − 0.5306); 10 MWh × 0.6096.
+        electricity = effective("grid", electricity_use=energy_pb2.ElectricityUse(purchased_mwh="10", basis=BASIS.BASIS_METERED))
+        entry = registry_pb2.RegistryEntry(effective_date="2023-01-01", industry_code="2521", city_code="140400")
+        figures = [effective("ndrc", registry_entry=entry), fuel("tax", "1000", BASIS.BASIS_INVOICED), electricity]
+        assert {line for line in account_by_hand.lines(figures) if line.treatment != "IN_TOTAL"} == {
+            Line(JANUARY, 3, "coal", Decimal("157.021200"), "VALUE_CHAIN"),
+            Line(JANUARY, 3, "electricity", Decimal("0.899000"), "VALUE_CHAIN"),
+            Line(JANUARY, 2, "electricity", Decimal("6.096000"), "MARKET_BASED"),
+        }
 
     def test_takes_the_best_basis_and_of_equals_the_smaller_provider_code(self) -> None:
         figures = [
