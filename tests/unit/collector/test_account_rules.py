@@ -414,7 +414,7 @@ class TestCatalogue:
 
     @pytest.mark.parametrize("rule", catalogue.ALL_RULES, ids=lambda rule: rule.rule_id)
     def test_says_why_from_where_and_what_else_it_could_be(self, rule: object) -> None:
-        for field in ("rationale", "source", "innocent_explanation", "what_to_do"):
+        for field in ("rationale", "possible_harm", "source", "innocent_explanation", "what_to_do"):
             assert len(getattr(rule, field)) >= 7, field
 
 

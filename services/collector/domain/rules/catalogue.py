@@ -1,29 +1,42 @@
-"""The catalogue of rules: collects every rule of the rule modules and applies them. Nothing is registered by hand."""
+"""The catalogue of rules: collects every rule of the modules of this package and applies them. Nothing is registered by hand.
+
+What a rule looks at follows from its module's name: `form…` at a record as it was written, `held` at what is already held of it, every
+other at an account.
+"""
 
 from collections.abc import Iterator
-from types import ModuleType
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 from uuid import UUID
 
+from services.collector.domain import rules
 from services.collector.domain.account import AccountView
 from services.collector.domain.finding import AccountFinding, RecordFinding, account_finding
-from services.collector.domain.rules import directory, form, form_signature, form_time, held, plausibility, posting
 from services.collector.domain.rules.context import AccountCheck, FormCheck, FormContext
 from services.collector.domain.rules.held import HeldCheck
 from services.collector.domain.rules.rule import Rule
 from services.collector.domain.submission import Received
 
+_FORM, _HELD = "form", "held"
 
-def _rules_of(*modules: ModuleType) -> Iterator[Rule[Any]]:
-    for module in modules:
-        for value in vars(module).values():
+
+def _modules() -> list[str]:
+    return sorted(module.name for module in iter_modules(rules.__path__) if module.name != __name__.rpartition(".")[2])
+
+
+def _rules_of(*modules: str) -> Iterator[Rule[Any]]:
+    for name in modules:
+        for value in vars(import_module(f"{rules.__name__}.{name}")).values():
             if isinstance(value, Rule):
                 yield value
 
 
-FORM_RULES: tuple[Rule[FormCheck], ...] = tuple(_rules_of(form, form_time, form_signature))
-HELD_RULES: tuple[Rule[HeldCheck], ...] = tuple(_rules_of(held))
-ACCOUNT_RULES: tuple[Rule[AccountCheck], ...] = tuple(_rules_of(posting, directory, plausibility))
+FORM_RULES: tuple[Rule[FormCheck], ...] = tuple(_rules_of(*(name for name in _modules() if name.startswith(_FORM))))
+HELD_RULES: tuple[Rule[HeldCheck], ...] = tuple(_rules_of(_HELD))
+ACCOUNT_RULES: tuple[Rule[AccountCheck], ...] = tuple(
+    _rules_of(*(name for name in _modules() if name != _HELD and not name.startswith(_FORM)))
+)
 ALL_RULES: list[Rule[Any]] = [*FORM_RULES, *HELD_RULES, *ACCOUNT_RULES]
 RULES = {rule.rule_id: rule for rule in ALL_RULES}
 assert len(RULES) == len(ALL_RULES), "two rules share an id"

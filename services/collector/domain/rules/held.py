@@ -13,6 +13,7 @@ HeldCheck = Callable[[bytes, bytes], str | None]
     rule_id="FORM_KEY_CONFLICT",
     severity=Severity.SEVERE,
     rationale="A submission is immutable: two different statements under one key would make the account depend on which came first.",
+    possible_harm="The account would depend on which of two statements came first; neither could be proved.",
     source="this bureau, identity (README, decisions)",
     innocent_explanation="A correction was sent without counting record_revision up, or the JSON of the same record was written anew.",
     what_to_do="Send the changed record with the next record_revision; one about another subject under a new record_number.",

@@ -13,6 +13,8 @@ Check = TypeVar("Check", bound=Callable[..., Any])
 class Rule(Generic[Check]):
     """A rule. `source` is who says so: a standard, a law, the contract, or us; `innocent_explanation` is never left out.
 
+    `possible_harm` is what a wrong record of this sort does to the subject or to a bank that relies on it.
+
     What rests on absence (no output, no entry) may end by itself with the next record: providers are told of it at the monthly
     close, of everything else at once.
     """
@@ -20,6 +22,7 @@ class Rule(Generic[Check]):
     rule_id: str
     severity: Severity
     rationale: str
+    possible_harm: str
     source: str
     innocent_explanation: str
     what_to_do: str
@@ -32,6 +35,7 @@ def rule(
     rule_id: str,
     severity: Severity,
     rationale: str,
+    possible_harm: str,
     source: str,
     innocent_explanation: str,
     what_to_do: str,
@@ -44,6 +48,7 @@ def rule(
             rule_id=rule_id,
             severity=severity,
             rationale=rationale,
+            possible_harm=possible_harm,
             source=source,
             innocent_explanation=innocent_explanation,
             what_to_do=what_to_do,
