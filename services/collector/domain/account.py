@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from uuid import UUID
 
 from services.collector.domain import claims, directory, subject_code
@@ -22,7 +23,7 @@ from services.collector.domain.contents.transition import TransitionInvestment, 
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Facility, Profile, Register, Standing
 from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
-from services.collector.domain.kinds import Withdrawal
+from services.collector.domain.kinds import Content, Withdrawal
 from services.collector.domain.lines import InvestmentLine, OutputLine
 from services.collector.domain.posting import Posting
 from services.collector.domain.quantity import AMOUNT_MAX, DATA_QUALITY_OF_BASIS, Figure, Measure, Quantities, Quantity, Resolution
@@ -74,8 +75,26 @@ class AccountView:
     windows_beyond_limit: Sequence[Period]
     remarks: Sequence[Remark]
     comparisons: Sequence[Comparison]
+    book: Book
     # How many lines of each sort its statement shows: fewer where one event could not hold them.
     lines_max: int = LINES_MAX
+
+    @cached_property
+    def by_content(self) -> Mapping[type[Content], Sequence[Submission]]:
+        """Group what counts by what it states, each group in record order: a rule looks at a kind, not at everything."""
+        groups: dict[type[Content], list[Submission]] = defaultdict(list)
+        for submission in self.effective:
+            groups[type(submission.content)].append(submission)
+        return groups
+
+    @cached_property
+    def uses_by_place(self) -> Mapping[tuple[type[Content], UUID], Sequence[Use]]:
+        """Group what counts on this subject's facilities, also what came under a former owner's code, by what it states and where."""
+        groups: dict[tuple[type[Content], UUID], list[Use]] = defaultdict(list)
+        for use in (*self.uses, *self.inherited):
+            if use.facility.counts():
+                groups[type(use.submission.content), use.facility.facility_id].append(use)
+        return groups
 
 
 def draw_up(
@@ -154,6 +173,7 @@ def draw_up(
         windows_beyond_limit=years.beyond_limit,
         remarks=[*remarks, *computation.remarks],
         comparisons=computation.comparisons,
+        book=book,
     )
 
 

@@ -18,6 +18,7 @@ from services.collector.domain.provider import Provider, SignatureDuty, domain_a
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
 from services.collector.domain.signature import ABSENT, Signature, SignatureState
+from services.collector.domain.submission import Received
 from tests.unit.collector.every_kind import example, withdrawal
 from tests.unit.collector.submissions import (
     CODE,
@@ -53,14 +54,18 @@ class Case:
     signature: Signature = ABSENT
 
 
-def findings(case: Case) -> list[RecordFinding]:
+def arrival(case: Case) -> tuple[Received, FormContext]:
+    """Read a record and say how it arrived."""
     received = wire.submission(case.sent.SerializeToString(), is_json=False)
     domain = case.domain or (domain_and_code(topic_of(case.sent, "ent-sx"))[0] if received.kind else Domain.ENERGY)
     key = received.subject_code if case.key == "" else case.key
-    context = FormContext(
+    return received, FormContext(
         provider=case.provider, topic_domain=domain, record_key=key, received_at=case.received_at, signature=case.signature
     )
-    return catalogue.form_findings(received, context)
+
+
+def findings(case: Case) -> list[RecordFinding]:
+    return catalogue.form_findings(*arrival(case))
 
 
 def ids(case: Case) -> set[str]:

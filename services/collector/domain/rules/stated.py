@@ -1,0 +1,125 @@
+"""What account rules have in common: how they look up what was stated, where and for which days, and how they speak of it.
+
+Totals follow the account's own choice between providers (quantity.py): the best basis counts, a tie goes to the smaller provider
+code, and only what covers exactly the days asked for is a total. Nothing here is a rule.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Generic, TypeVar, cast
+from uuid import UUID
+
+from services.collector.domain.account import AccountView
+from services.collector.domain.basis import Basis
+from services.collector.domain.coverage import lies_within
+from services.collector.domain.finding import Suspicion
+from services.collector.domain.kinds import Content
+from services.collector.domain.quantity import DATA_QUALITY_OF_BASIS, cover_exactly
+from services.collector.domain.submission import Submission
+from services.common.civil_time import Period
+
+C = TypeVar("C")
+HOURS_A_DAY = 24
+NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stated(Generic[C]):
+    """What one submission states of one facility and period."""
+
+    submission: Submission
+    content: C
+    period: Period
+    facility_id: UUID
+
+    def hours(self) -> int:
+        """Count the hours of the period; a change of the clock is within an hour of it."""
+        return self.period.days() * HOURS_A_DAY
+
+    def suspicion(self, message: str, *, about: str = "", beside: Sequence[Submission] = ()) -> Suspicion:
+        """Say something of it, with what else shows it."""
+        evidence = tuple({one.submission_id: one for one in (self.submission, *beside)}.values())
+        return Suspicion(message=message, evidence=evidence, period=self.period, facility_id=self.facility_id, about=about)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Total:
+    """What one provider states in all for some days, and its records."""
+
+    amount: Decimal
+    evidence: tuple[Submission, ...]
+
+
+def contents(view: AccountView, of: type[C]) -> Iterator[tuple[Submission, C]]:
+    """Give everything of one content that counts, in record order."""
+    for submission in view.by_content.get(cast(type[Content], of), ()):
+        yield submission, cast(C, submission.content)
+
+
+def stated(view: AccountView, of: type[C]) -> Iterator[Stated[C]]:
+    """Give everything of one content with a period that belongs to the subject's facilities, facility by facility."""
+    for content_type, facility_id in view.uses_by_place:
+        if content_type is of:
+            yield from at(view, of, facility_id)
+
+
+def at(view: AccountView, of: type[C], facility_id: UUID) -> Iterator[Stated[C]]:
+    """Give everything of one content at one facility."""
+    for use in view.uses_by_place.get((cast(type[Content], of), facility_id), ()):
+        period = use.submission.period
+        assert period is not None
+        yield Stated(submission=use.submission, content=cast(C, use.submission.content), period=period, facility_id=facility_id)
+
+
+def total(
+    view: AccountView,
+    of: type[C],
+    amount: Callable[[C], Decimal | None],
+    *,
+    days: Period,
+    facility_id: UUID,
+    code: str = "",
+) -> Total | None:
+    """Add up what is stated of one facility for exactly these days; None where nobody states all of them.
+
+    `code` takes what is stated of one fuel or product alone.
+    """
+    by_provider: dict[str, list[Stated[C]]] = defaultdict(list)
+    for one in at(view, of, facility_id):
+        if lies_within(one.period, days) and code in ("", _code(one.content)) and amount(one.content) is not None:
+            by_provider[one.submission.provider_code].append(one)
+    found = []
+    for provider_code, ones in by_provider.items():
+        whole = [one for one in ones if one.period.days() == days.days()] or ones
+        if _follow_each_other(whole, days):
+            quality = max(DATA_QUALITY_OF_BASIS[getattr(one.content, "basis", Basis.DECLARED)] for one in whole)
+            found.append((quality, provider_code, whole))
+    if not found:
+        return None
+    _, _, best = min(found, key=lambda one: one[:2])
+    return Total(
+        amount=sum((amount(one.content) or NOTHING for one in best), NOTHING),
+        evidence=tuple(one.submission for one in best),
+    )
+
+
+def _code(content: object) -> str:
+    """Name the fuel or product that a content is about."""
+    return str(getattr(content, "fuel_code", "") or getattr(content, "product_code", ""))
+
+
+def same_place_and_days(ones: Iterator[Stated[C]], key: Callable[[C], str]) -> dict[tuple[UUID, Period, str], list[Stated[C]]]:
+    """Gather what is stated of the same thing, place and days."""
+    groups: dict[tuple[UUID, Period, str], list[Stated[C]]] = defaultdict(list)
+    for one in ones:
+        groups[one.facility_id, one.period, key(one.content)].append(one)
+    return groups
+
+
+def _follow_each_other(ones: Sequence[Stated[C]], days: Period) -> bool:
+    """Tell whether the periods cover these days and none overlaps another but those that are the same."""
+    periods = sorted({(one.period.start, one.period.end): one.period for one in ones}.values(), key=lambda period: period.start)
+    return all(one.end <= after.start for one, after in pairwise(periods)) and cover_exactly(periods, days)

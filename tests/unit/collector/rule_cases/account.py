@@ -1,0 +1,322 @@
+"""Planted cases of posting.py, directory.py and plausibility.py."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from datetime import date
+from types import MappingProxyType
+from uuid import UUID
+
+from carbonbureau.intake.v1 import submission_pb2 as intake
+
+from services.collector.domain import directory
+from services.collector.domain.account import LINES_MAX
+from services.collector.domain.directory import Claim
+from services.collector.domain.emissions import Book
+from services.collector.domain.method import MethodPack
+from tests.unit.collector.planted import REGISTERED, STEEL, Planted
+from tests.unit.collector.submissions import (
+    DECLARED,
+    INVOICED,
+    METERED,
+    Sent,
+    accepted,
+    days,
+    electricity,
+    entry,
+    fuel,
+    investment,
+    month,
+    output,
+    owned,
+    reported,
+    the_book,
+    year,
+)
+
+OTHER = UUID(int=2)
+
+
+def _claims(*owned_by_other: object) -> list[Claim]:
+    submission = accepted(entry(*owned_by_other), provider="ndrc-sx")  # type: ignore[arg-type]
+    return directory.claims(OTHER, "14", [submission])
+
+
+def _ids(provider: str, *sent: intake.Submission) -> Set[UUID]:
+    return {accepted(one, provider=provider).submission_id for one in sent}
+
+
+def _months(*amounts: str) -> list[Sent]:
+    return [("ent-sx", electricity(amount, period=month(2024, number + 1))) for number, amount in enumerate(amounts)]
+
+
+def _two_books(change: dict[str, object]) -> Book:
+    """Add a changed copy of the power method to the book."""
+    power = next(pack for pack in the_book().packs if pack.code == "fossil-power-generation")
+    other = MethodPack(**{**vars(power), **change})
+    return Book(packs=(*the_book().packs, other), recognised_everywhere=frozenset(), recognised_by_industry={})
+
+
+def _doubled_factor_book() -> Book:
+    packs = []
+    for pack in the_book().packs:
+        factors = (*pack.factors, *(factor for factor in pack.factors if factor.key == "diesel"))
+        packs.append(MethodPack(**{**vars(pack), "factors": factors}))
+    return Book(packs=tuple(packs), recognised_everywhere=frozenset(), recognised_by_industry=MappingProxyType({}))
+
+
+def wind(mwh: str, tonnes: str) -> list[Sent]:
+    return [
+        ("cer-au", entry(industry="4415")),
+        ("cer-au", output(mwh, route="Wind", period=year(2024))),
+        ("cer-au", reported(tonnes, "0", period=year(2024))),
+    ]
+
+
+CASES: list[Planted] = [
+    Planted(rule_id="SUBJECT_NOT_IN_DIRECTORY", sent=[("a", reported("1"))], harmless=[REGISTERED, ("a", reported("1"))]),
+    Planted(
+        rule_id="FACILITY_NOT_REGISTERED",
+        sent=[REGISTERED, ("a", reported("1", facility_number="F1"))],
+        harmless=[("ndrc-sx", entry(owned("F1"))), ("a", reported("1", facility_number="F1"))],
+    ),
+    Planted(
+        rule_id="FACILITY_NUMBER_MISSING",
+        sent=[("ndrc-sx", entry(owned("F1"), owned("F2"))), ("a", reported("1"))],
+        harmless=[("ndrc-sx", entry(owned("F1"))), ("a", reported("1"))],
+    ),
+    Planted(
+        rule_id="FACILITY_OF_ANOTHER_SUBJECT",
+        sent=[REGISTERED, ("a", reported("1", facility_number="F1"))],
+        claims=_claims(owned("F1")),
+        harmless=[REGISTERED, ("a", reported("1", facility_number="F1"))],
+        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+    ),
+    Planted(
+        rule_id="FACILITY_CONTESTED",
+        sent=[("n", entry(owned("F1", "2020-01-01"))), ("a", reported("1", facility_number="F1"))],
+        claims=_claims(owned("F1", "2020-01-01")),
+        harmless=[("n", entry(owned("F1", "2020-01-01"))), ("a", reported("1", facility_number="F1"))],
+        harmless_claims=_claims(owned("F1", "2019-01-01")),
+    ),
+    Planted(
+        rule_id="FACILITY_CLAIMED_TWICE",
+        sent=[("n", entry(owned("F1", "2020-01-01")))],
+        claims=_claims(owned("F1", "2010-01-01", "2020-01-02")),
+        harmless=[("n", entry(owned("F1", "2020-01-01")))],
+        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+    ),
+    Planted(
+        rule_id="FACILITY_OWNER_CHANGED",
+        sent=[("n", entry(owned("F1", "2020-01-01")))],
+        claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        harmless=[("n", entry(owned("F1", "2020-01-01")))],
+        harmless_claims=_claims(owned("F2")),
+    ),
+    Planted(
+        rule_id="OPERATOR_CHANGED",
+        sent=[("n", entry(name="ATCO PTY LTD")), ("n", entry(name="Edify Energy Pty Ltd", effective_date="2021-07-01"))],
+        harmless=[("n", entry(name="EDIFY ENERGY PTY. LTD.")), ("n", entry(name="Edify Energy Pty Ltd", effective_date="2021-07-01"))],
+    ),
+    Planted(
+        rule_id="CORRECTION_PARKED",
+        sent=[("a", reported("1", record_number="7", record_revision=2))],
+        harmless=[
+            ("a", reported("1", record_number="7", record_revision=2)),
+            ("a", reported("2", record_number="7", record_revision=1)),
+        ],
+    ),
+    Planted(
+        rule_id="CORRECTION_OF_ANOTHER_SUBJECT",
+        sent=[("a", reported("1", record_number="7", record_revision=3))],
+        held_elsewhere=_ids("a", reported("1", record_number="7")),
+        harmless=[("a", reported("1", record_number="7", record_revision=3))],
+    ),
+    Planted(
+        rule_id="FUEL_UNKNOWN", sent=[REGISTERED, ("a", fuel("1", fuel_code="peat"))], harmless=[STEEL, ("a", fuel("1", fuel_code="peat"))]
+    ),
+    Planted(
+        rule_id="FUEL_UNIT",
+        sent=[REGISTERED, ("a", fuel("1", fuel_code="natural_gas"))],
+        harmless=[REGISTERED, ("a", fuel("", volume="1", fuel_code="natural_gas"))],
+    ),
+    Planted(
+        rule_id="FACTOR_MISSING",
+        sent=[REGISTERED, ("a", electricity("1", period=month(2020, 12)))],
+        harmless=[REGISTERED, ("a", electricity("1", period=month(2021, 1)))],
+    ),
+    Planted(
+        rule_id="FACTOR_AMBIGUOUS",
+        sent=[REGISTERED, ("a", fuel("1", fuel_code="diesel"))],
+        harmless=[REGISTERED, ("a", fuel("1", fuel_code="coal"))],
+        book=_doubled_factor_book(),
+    ),
+    Planted(
+        rule_id="METHODS_AMBIGUOUS",
+        sent=[REGISTERED, ("a", fuel("1", period=month(2025, 1)))],
+        harmless=[REGISTERED, ("a", fuel("1", period=month(2024, 12)))],
+        book=_two_books({"edition": "2025", "effective_from": date(2025, 1, 1)}),
+    ),
+    Planted(
+        rule_id="REPORTED_NOT_POSTED",
+        sent=[REGISTERED, ("a", fuel("1000")), ("b", reported("2990"))],
+        harmless=[STEEL, ("a", fuel("1000")), ("b", reported("2990"))],
+    ),
+    Planted(
+        rule_id="ACTIVITY_NOT_POSTED",
+        sent=[REGISTERED, ("a", fuel("1000")), ("b", reported("2990", period=year(2024)))],
+        harmless=[REGISTERED, ("a", fuel("1000")), ("b", reported("2990"))],
+    ),
+    Planted(
+        rule_id="OVERLAP_NOT_POSTED",
+        sent=[("a", electricity("1", basis=METERED)), ("b", electricity("3", period=days("2024-01-15", "2024-02-15"), basis=DECLARED))],
+        harmless=[("a", electricity("1", basis=METERED)), ("b", electricity("3", period=month(2024, 2), basis=DECLARED))],
+    ),
+    Planted(
+        rule_id="TOTAL_NOT_POSTED",
+        what="beside its parts",
+        sent=[("a", reported("9")), ("a", reported("5", carrier="coal"))],
+        harmless=[("a", reported("9", carrier="gas")), ("a", reported("5", carrier="coal"))],
+    ),
+    Planted(
+        rule_id="TOTAL_NOT_POSTED",
+        what="beside its facilities",
+        sent=[("n", entry(owned("F1"), owned("F2"))), ("a", reported("9")), ("a", reported("5", facility_number="F1"))],
+        harmless=[
+            ("n", entry(owned("F1"), owned("F2"))),
+            ("a", reported("9")),
+            ("a", reported("5", facility_number="F1", period=month(2024, 2))),
+        ],
+    ),
+    Planted(rule_id="FIGURE_BEYOND_LIMIT", sent=[("a", reported("10000000000.1"))], harmless=[("a", reported("10000000000"))]),
+    Planted(
+        rule_id="FIGURE_BEYOND_LIMIT",
+        what="output under many record numbers",
+        sent=[("a", output("600000000000")), ("a", output("400000000001"))],
+        harmless=[("a", output("600000000000")), ("a", output("400000000000"))],
+    ),
+    Planted(
+        rule_id="FIGURE_BEYOND_LIMIT",
+        what="money under many record numbers",
+        sent=[("a", investment("600000000000", "1")), ("a", investment("400000000001", "1"))],
+        harmless=[("a", investment("600000000000", "1")), ("a", investment("400000000000", "1"))],
+    ),
+    Planted(
+        rule_id="WINDOW_BEYOND_LIMIT",
+        what="output of very many facilities",
+        sent=[("a", output("1000000000000", facility_number=str(number))) for number in range(101)],
+        harmless=[("a", output("1000000000000", facility_number=str(number))) for number in range(100)],
+    ),
+    Planted(
+        rule_id="WINDOW_BEYOND_LIMIT",
+        what="intensity",
+        sent=[("a", output("0.000001", period=year(2024))), ("a", reported("1000000000", period=year(2024)))],
+        harmless=[("a", output("0.00001", period=year(2024))), ("a", reported("1000000000", period=year(2024)))],
+    ),
+    Planted(
+        rule_id="STATEMENT_LIMITED",
+        sent=[("a", reported("1", facility_number=str(number))) for number in range(LINES_MAX + 1)],
+        harmless=[("a", reported("1", facility_number=str(number))) for number in range(5)],
+    ),
+    Planted(
+        rule_id="PROVIDERS_DIFFER",
+        sent=[("a", electricity("100", basis=METERED)), ("b", electricity("111", basis=DECLARED))],
+        harmless=[("a", electricity("100", basis=METERED)), ("b", electricity("110", basis=DECLARED))],
+    ),
+    Planted(
+        rule_id="REPORTED_DIFFERS_FROM_ACTIVITY",
+        sent=[REGISTERED, ("a", fuel("1000")), ("b", reported("2600"))],
+        harmless=[REGISTERED, ("a", fuel("1000")), ("b", reported("2750"))],
+    ),
+    Planted(
+        rule_id="OUTPUT_WITHOUT_ENERGY",
+        sent=[("a", output("5")), ("a", reported("4", period=month(2024, 2)))],
+        harmless=[("a", output("5")), ("a", reported("4"))],
+    ),
+    Planted(
+        rule_id="EMISSIONS_WITHOUT_OUTPUT",
+        sent=[("a", output("0", period=year(2024))), ("a", reported("4", period=year(2024)))],
+        harmless=[("a", output("0", period=year(2024))), ("a", reported("0", period=year(2024)))],
+    ),
+    Planted(
+        rule_id="SERIES_CEASED",
+        sent=[
+            ("a", reported("4", carrier="coal", period=year(2023))),
+            *(("a", output("1", period=month(2023, number))) for number in range(1, 17)),
+        ],
+        harmless=[
+            ("a", reported("4", carrier="coal", period=year(2023))),
+            *(("a", output("1", period=month(2023, number))) for number in range(1, 16)),
+        ],
+    ),
+    Planted(
+        rule_id="EMISSIONS_WITHOUT_OUTPUT",
+        what="a month that is still coming in",
+        count=2,
+        sent=[("a", reported("4", period=year(2024))), ("a", reported("4", period=month(2025, 1)))],
+        harmless=[
+            *(
+                (source, submission)
+                for number in range(1, 13)
+                for source, submission in (("a", output("1", period=month(2024, number))), ("a", reported("4", period=month(2024, number))))
+            ),
+            ("a", reported("4", period=month(2025, 1))),
+        ],
+    ),
+    Planted(rule_id="INTENSITY_OUT_OF_RANGE", what="wind above 0.3", sent=wind("1000", "301"), harmless=wind("1000", "300")),
+    Planted(
+        rule_id="INTENSITY_OUT_OF_RANGE",
+        what="coal below any plant",
+        sent=[STEEL, ("a", output("1000", period=year(2024))), ("a", reported("499", period=year(2024)))],
+        harmless=[STEEL, ("a", output("1000", period=year(2024))), ("a", reported("500", period=year(2024)))],
+    ),
+    Planted(
+        rule_id="INTENSITY_OUT_OF_RANGE",
+        what="coke of any route",
+        sent=[
+            ("a", output("1000", product="coke", route="byproduct_recovery", period=year(2024))),
+            ("a", reported("19", period=year(2024))),
+        ],
+        harmless=[
+            ("a", output("1000", product="coke", route="byproduct_recovery", period=year(2024))),
+            ("a", reported("20", period=year(2024))),
+        ],
+    ),
+    Planted(
+        rule_id="MEASURED_PARAMETER_OUT_OF_RANGE",
+        what="kcal as GJ",
+        sent=[REGISTERED, ("a", fuel("1", ncv="5500"))],
+        harmless=[REGISTERED, ("a", fuel("1", ncv="23.02"))],
+    ),
+    Planted(
+        rule_id="MEASURED_PARAMETER_OUT_OF_RANGE",
+        what="carbon content",
+        sent=[REGISTERED, ("a", fuel("1", carbon="0.26"))],
+        harmless=[REGISTERED, ("a", fuel("1", carbon="0.026"))],
+    ),
+    Planted(rule_id="INVESTMENT_ABOVE_EXPENDITURE", sent=[("a", investment("11", "10"))], harmless=[("a", investment("10", "10"))]),
+    Planted(
+        rule_id="TECHNOLOGY_NOT_RECOGNISED",
+        sent=[REGISTERED, ("a", investment("1", "10", technology="flue_gas_desulphurisation"))],
+        harmless=[REGISTERED, ("a", investment("1", "10", technology="turbine_retrofit"))],
+    ),
+    Planted(
+        rule_id="PERIOD_ENDS_ON_LAST_DAY",
+        sent=[("a", electricity("1", period=days("2024-01-01", "2024-01-31")))],
+        harmless=[
+            ("a", electricity("1", period=month(2024, 1))),
+            ("a", electricity("1", period=days("2024-02-15", "2024-02-29"))),
+        ],
+    ),
+    Planted(rule_id="FIGURE_REPEATED", sent=_months("512.75", "512.75", "512.75"), harmless=_months("512.75", "512.75", "512.76")),
+    Planted(
+        rule_id="ROUND_NUMBERS",
+        sent=_months("51000", "52000", "49000", "53000", "50000", "48123"),
+        harmless=_months("51000", "52000", "49000", "53001", "50000", "48123"),
+    ),
+    Planted(
+        rule_id="QUANTITY_STATED_TWICE",
+        sent=[("tax-sx", electricity("5.5", basis=INVOICED)), ("tax-sx", electricity("5.5", basis=INVOICED))],
+        harmless=[("tax-sx", electricity("5.5", basis=INVOICED)), ("tax-sx", electricity("5.6", basis=INVOICED))],
+    ),
+]
