@@ -145,7 +145,7 @@ def _changed(function: ast.FunctionDef) -> Iterator[tuple[str, ast.FunctionDef]]
         for variant, what in enumerate(_variants(node)):
             other = copy.deepcopy(bare)
             _apply(_code(other)[place], variant)
-            yield f"line {getattr(node, 'lineno', 0)}, {what}", other
+            yield f"{ast.unparse(node)}: {what}", other
 
 
 def _code(function: ast.FunctionDef) -> list[ast.AST]:
@@ -157,7 +157,8 @@ def _code(function: ast.FunctionDef) -> list[ast.AST]:
         if isinstance(node, ast.Assert | ast.Raise | ast.JoinedStr):
             continue
         found.append(node)
-        skipped = {id(node.annotation)} if isinstance(node, ast.AnnAssign) else set()
+        # An index chooses which of several records is named first.
+        skipped = {id(getattr(node, name, None)) for name in ("annotation", "slice")}
         waiting += [child for child in ast.iter_child_nodes(node) if id(child) not in skipped]
     return found
 
@@ -183,7 +184,7 @@ def _edits(node: ast.AST) -> list[tuple[str, Callable[[], None]]]:
             edits.append((f"{type(node.op).__name__} → {type(flipped).__name__}", lambda: setattr(node, "op", flipped)))
             for place in range(len(node.values)):
                 rest = [one for number, one in enumerate(node.values) if number != place]
-                edits.append((f"without part {place + 1}", _attribute(node, "values", rest)))
+                edits.append((f"without part {place + 1}", _attribute(node, "values", rest if len(rest) > 1 else rest * 2)))
         case ast.UnaryOp(op=ast.Not()):
             edits.append(("without not", lambda: setattr(node, "operand", ast.UnaryOp(op=ast.Not(), operand=node.operand))))
         case ast.BinOp() if type(node.op) in _OPERATORS:

@@ -246,6 +246,24 @@ CASES: list[tuple[str, str, Case]] = [
     ("FORM_WITHDRAWAL_OF_NOTHING", "revision 1", Case(sent=withdrawal("FUEL_USE", record_revision=1))),
     ("FORM_CODE_MALFORMED", "code of an association", Case(sent=_with(example(Kind.SECTOR_OPINION), _bad_association(CODE[:-1])))),
     ("FORM_CODE_CHECK_CHARACTER", "code of an association", Case(sent=_with(example(Kind.SECTOR_OPINION), _bad_association(_bad_check())))),
+    (
+        "FORM_UNIT_OF_PRODUCT",
+        "coke in MWh",
+        Case(sent=_with(example(Kind.OUTPUT), lambda sent: setattr(sent.output, "electricity_mwh", "5"))),
+    ),
+    ("FORM_PERIOD_IN_THE_FUTURE", "two days ahead", Case(sent=electricity("1", period=days("2026-05-01", "2026-06-03")))),
+    ("FORM_PERIOD_TOO_EARLY", "a day", Case(sent=electricity("1", period=days("1989-12-31", "1990-01-31")))),
+    ("FORM_DATES_OUT_OF_ORDER", "ownership of no day", Case(sent=entry(owned("F1", "2020-01-01", "2020-01-01")))),
+    (
+        "FORM_DATES_OUT_OF_ORDER",
+        "permit of no day",
+        Case(sent=_with(example(Kind.PERMIT), lambda sent: setattr(sent.permit, "valid_until_date", sent.permit.valid_from_date))),
+    ),
+    (
+        "FORM_DAY_IN_THE_FUTURE",
+        "two days ahead",
+        Case(sent=_with(example(Kind.PENALTY), lambda sent: setattr(sent.penalty, "decided_date", "2026-06-03"))),
+    ),
 ]
 SOUND = [
     *(example(kind) for kind in Kind),
@@ -264,6 +282,13 @@ SOUND = [
     investment("1.25", "2.50"),
     electricity("1", period=days("2023-11-20", "2023-12-20")),
     electricity("1", period=days("2023-07-01", "2024-07-01", zone="Australia/Sydney")),
+    # On the limit: a day ahead, the first year, a year from a leap day on, a plan whose milestones are open.
+    electricity("1", period=days("2026-05-01", "2026-06-02")),
+    electricity("1", period=days("1990-01-01", "1990-02-01")),
+    electricity("1", period=days("2024-02-29", "2025-02-28")),
+    _with(example(Kind.PENALTY), lambda sent: setattr(sent.penalty, "decided_date", "2026-06-02")),
+    _with(plan(), lambda sent: setattr(sent.transition_plan.milestones[0], "completed_date", "")),
+    _with(electricity("1"), lambda sent: sent.compiled_time.FromDatetime(RECEIVED_AT + timedelta(days=1))),
 ]
 
 

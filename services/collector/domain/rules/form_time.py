@@ -25,7 +25,7 @@ _PAST_DAYS = frozenset(
         *("filed_date", "issued_date", "drawn_date", "completed_date"),
     }
 )
-_PAST_DAYS_OF_CONTENT: dict[type[Content], tuple[str, ...]] = {
+_PAST_DAYS_OF_CONTENT: dict[type[object], tuple[str, ...]] = {
     content: names for content in KIND_OF_CONTENT if (names := tuple(one.name for one in fields(content) if one.name in _PAST_DAYS))
 }
 _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
@@ -175,8 +175,6 @@ def day_in_the_future(received: Received, context: FormContext) -> str | None:
 
 
 def _past_days(content: Content | None) -> Iterator[tuple[str, date]]:
-    if content is None:
-        return
     for name in _PAST_DAYS_OF_CONTENT.get(type(content), ()):
         if (day := getattr(content, name)) is not None:
             yield name, day

@@ -181,17 +181,14 @@ def intensity_out_of_range(view: AccountView) -> Iterator[Suspicion]:
         route = year.process_route.casefold().replace(" ", "_")
         limits = INTENSITY_RANGE.get((year.product_code, route)) or INTENSITY_RANGE.get((year.product_code, ANY_ROUTE))
         intensity = year.intensity_tco2e_per_unit
-        # A year in which months are missing on either side says nothing about the plant.
-        if limits is None or intensity is None or not year.output_complete:
+        # A year in which months are missing on either side has no intensity.
+        if limits is None or intensity is None:
             continue
-        if not limits[0] <= intensity <= limits[1]:
-            side = "below" if intensity < limits[0] else "above"
-            limit = limits[0] if intensity < limits[0] else limits[1]
-            yield Suspicion(
-                message=f"intensity of {year.product_code} by {route or 'any route'} is {side} {limit} tCO2e per {year.output_unit}",
-                period=year.period,
-                about=side,
-            )
+        of = f"intensity of {year.product_code} by {route or 'any route'} is"
+        if intensity < limits[0]:
+            yield Suspicion(message=f"{of} below {limits[0]} tCO2e per {year.output_unit}", period=year.period, about="below")
+        if intensity > limits[1]:
+            yield Suspicion(message=f"{of} above {limits[1]} tCO2e per {year.output_unit}", period=year.period, about="above")
 
 
 @rule(
@@ -208,9 +205,10 @@ def measured_parameter_out_of_range(view: AccountView) -> Iterator[Suspicion]:
         content = submission.content
         if not isinstance(content, FuelUse) or content.fuel_code not in MEASURED_RANGE:
             continue
-        measured = (content.ncv_gj_per_unit, content.carbon_content_tc_per_gj)
-        names = ("ncv_gj_per_unit", "carbon_content_tc_per_gj")
-        for name, value, (low, high) in zip(names, measured, MEASURED_RANGE[content.fuel_code], strict=True):
+        of_ncv, of_carbon = MEASURED_RANGE[content.fuel_code]
+        measured = {"ncv_gj_per_unit": (content.ncv_gj_per_unit, *of_ncv)}
+        measured["carbon_content_tc_per_gj"] = (content.carbon_content_tc_per_gj, *of_carbon)
+        for name, (value, low, high) in measured.items():
             if value is not None and not low <= value <= high:
                 message = f"{name} of {content.fuel_code} is not between {low} and {high}"
                 yield Suspicion(message=message, evidence=(submission,), period=submission.period, about=name)
@@ -322,8 +320,6 @@ def round_numbers(view: AccountView) -> Iterator[Suspicion]:
 def quantity_stated_twice(view: AccountView) -> Iterator[Suspicion]:
     for resolution in view.resolutions:
         for figure in resolution.all_figures():
-            if len(figure.figures) == 1:
-                continue
             same = defaultdict(list)
             for one in figure.figures:
                 same[one.part, one.amount].append(one.submission)
@@ -344,6 +340,4 @@ def _series(view: AccountView) -> Iterator[tuple[str, Sequence[ProviderFigure]]]
         if resolution.quantity.measure is Measure.INVESTMENT:
             continue
         for _, figures in groupby(resolution.all_figures(), key=lambda figure: figure.provider_code):
-            series = list(figures)
-            if len(series) >= REPEATED_PERIODS_MIN:
-                yield resolution.quantity.name(), series
+            yield resolution.quantity.name(), list(figures)

@@ -196,7 +196,8 @@ def energy_below_physical_minimum(view: AccountView) -> Iterator[Suspicion]:
         energy = {kind: _energy_gj(view, kind, one.period, one.facility_id) for kind in (FuelUse, ElectricityUse, HeatUse)}
         made = total(view, Output, lambda content: content.quantity, days=one.period, facility_id=one.facility_id)
         # Several products or routes share the energy; then nothing follows for any of them.
-        if energy[needed] is None or made is None or made.amount != one.content.quantity:
+        assert made is not None, "an output covers its own days"
+        if energy[needed] is None or made.amount != one.content.quantity:
             continue
         known = [part for part in energy.values() if part is not None]
         if sum(part.amount for part in known) < minimum * one.content.quantity:

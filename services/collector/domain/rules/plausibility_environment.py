@@ -76,12 +76,11 @@ def repair_without_penalty(view: AccountView) -> Iterator[Suspicion]:
     what_to_do="Correct the day or the number of the decision.",
 )
 def repair_before_penalty(view: AccountView) -> Iterator[Suspicion]:
-    decided = {penalty.decision_number: (submission, penalty.decided_date) for submission, penalty in contents(view, Penalty)}
     for submission, repair in contents(view, PenaltyRepair):
-        penalty, day = decided.get(repair.decision_number, (None, date.min))
-        if penalty is not None and repair.repaired_date < day:
-            message = "repaired before it was decided"
-            yield Suspicion(message=message, evidence=(submission, penalty), about=repair.decision_number)
+        for other, penalty in contents(view, Penalty):
+            if penalty.decision_number == repair.decision_number and repair.repaired_date < penalty.decided_date:
+                message = "repaired before it was decided"
+                yield Suspicion(message=message, evidence=(submission, other), about=repair.decision_number)
 
 
 @rule(

@@ -21,7 +21,8 @@ HISTORY_MIN = 5
 SLIP_FACTOR_MIN = 500
 # One half more or less within a year: the standard deviation of real year-on-year changes is 4 % (coal) and 14 % (other thermal), Clean
 # Energy Regulator, facility data 2015 to 2021.
-JUMP_MAX = Decimal("0.5")
+FALL_MAX = Decimal("0.5")
+RISE_MAX = Decimal("1.5")
 RUN_MONTHS_MIN = 6
 COPIED_MONTHS_MIN = 6
 COPIED_AMOUNT_MIN = Decimal(100)
@@ -60,11 +61,10 @@ def unit_slip(view: AccountView) -> Iterator[Suspicion]:
     what_to_do="Check the years' figures; name what was rebuilt.",
 )
 def intensity_jumped(view: AccountView) -> Iterator[Suspicion]:
-    years = [one for one in view.annual_figures if one.is_year() and one.output_complete and one.intensity_tco2e_per_unit]
-    for before, after in pairwise(sorted(years, key=lambda year: year.period.end)):
-        then, now = before.intensity_tco2e_per_unit, after.intensity_tco2e_per_unit
+    years = [(one, one.intensity_tco2e_per_unit) for one in sorted(view.annual_figures, key=lambda year: year.period.end)]
+    for (before, then), (after, now) in pairwise((one, intensity) for one, intensity in years if intensity):
         same = (before.product_code, before.process_route) == (after.product_code, after.process_route)
-        if then is not None and now is not None and same and not then * (1 - JUMP_MAX) <= now <= then * (1 + JUMP_MAX):
+        if same and not then * FALL_MAX <= now <= then * RISE_MAX:
             yield Suspicion(message="intensity changed by more than half within a year", period=after.period)
 
 

@@ -58,7 +58,8 @@ def output_above_capacity(view: AccountView) -> Iterator[Suspicion]:
             code=product,
         )
         possible = sum(_possible(other.content, one.period) for other in found)
-        if made is not None and made.amount > possible * OVERPRODUCTION_MAX:
+        assert made is not None, "an output covers its own days"
+        if made.amount > possible * OVERPRODUCTION_MAX:
             yield one.suspicion(f"more {product} than capacity allows", about=product, beside=[other.submission for other in found])
 
 

@@ -304,9 +304,9 @@ def expenditure_stated_differently(view: AccountView) -> Iterator[Suspicion]:
     what_to_do="Check yuan against 10,000 yuan; name who pays.",
 )
 def investment_far_above_revenue(view: AccountView) -> Iterator[Suspicion]:
-    returns = {one.period: one.content.revenue_yuan for one in stated(view, TaxReturn)}
+    returns: dict[Period | None, Decimal] = {one.period: one.content.revenue_yuan for one in stated(view, TaxReturn)}
     for submission, one in contents(view, TransitionInvestment):
-        revenue = returns.get(submission.period) if submission.period is not None else None
+        revenue = returns.get(submission.period)
         if revenue is not None and one.amount_yuan > YEARS_REVENUE_MAX * revenue:
             message = "investment of more than five times the revenue"
             yield Suspicion(message=message, evidence=(submission,), period=submission.period, about=one.technology_code)

@@ -209,7 +209,7 @@ def verifier_compiled_data(view: AccountView) -> Iterator[Suspicion]:
     for submission, statement in contents(view, VerifierStatement):
         compiled[statement.compiler_code].append(submission)
     for code, verified in _verifiers(view):
-        if code and code in compiled:
+        if code in compiled:
             yield Suspicion(message="the verifier also compiled data of the subject", evidence=(verified, *compiled[code]), about=code)
 
 

@@ -191,9 +191,10 @@ def total_not_posted(view: AccountView) -> Iterator[Suspicion]:
     what_to_do="Send a correction with the right unit.",
 )
 def figure_beyond_limit(view: AccountView) -> Iterator[Suspicion]:
+    own = f"10^{AMOUNT_MAX.adjusted()}"
+    limits = {Measure.OUTPUT: f"{own} of its unit", Measure.INVESTMENT: f"{own} yuan"}
     for remark in _remarks(view, Unposted.BEYOND_LIMIT):
-        of_its_own = remark.quantity.measure in (Measure.OUTPUT, Measure.INVESTMENT)
-        limit = f"10^{AMOUNT_MAX.adjusted()} {remark.quantity.unit}" if of_its_own else f"10^{POSTED_TCO2E_MAX.adjusted()} tCO2e"
+        limit = limits.get(remark.quantity.measure, f"10^{POSTED_TCO2E_MAX.adjusted()} tCO2e")
         yield _suspicion(remark, f"{remark.quantity.name()}: more than {limit}; not posted")
 
 

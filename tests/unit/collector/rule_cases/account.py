@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from tests.unit.collector.submissions import (
     owned,
     reported,
     the_book,
+    view_of,
     year,
 )
 
@@ -73,6 +75,23 @@ def wind(mwh: str, tonnes: str) -> list[Sent]:
     ]
 
 
+def _computed(tonnes: str) -> Decimal:
+    """Ask the method what follows from coal."""
+    return sum((posting.amount_tco2e for posting in view_of([REGISTERED, ("a", fuel(tonnes))]).postings), Decimal(0))
+
+
+# What else is to be said of a subject without entry whose coal ran only through the first year.
+OF_SERIES = frozenset({"SUBJECT_NOT_IN_DIRECTORY", "INTENSITY_OUT_OF_RANGE", "OUTPUT_WITHOUT_ENERGY"})
+SERIES: list[Sent] = [
+    ("a", reported("4", carrier="coal", period=year(2023))),
+    *(("a", output("1", period=month(2023, number))) for number in range(1, 17)),
+]
+
+
+def _coke_year(of: int) -> list[Sent]:
+    return [("a", output("1000", product="coke", route="", period=month(of, number))) for number in range(1, 13)]
+
+
 CASES: list[Planted] = [
     Planted(rule_id="SUBJECT_NOT_IN_DIRECTORY", sent=[("a", reported("1"))], harmless=[REGISTERED, ("a", reported("1"))]),
     Planted(
@@ -104,6 +123,38 @@ CASES: list[Planted] = [
         sent=[("n", entry(owned("F1", "2020-01-01")))],
         claims=_claims(owned("F1", "2010-01-01", "2020-01-02")),
         harmless=[("n", entry(owned("F1", "2020-01-01")))],
+        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+    ),
+    Planted(
+        rule_id="FACILITY_OF_ANOTHER_SUBJECT",
+        what="contested is another's",
+        sent=[
+            ("n", entry(owned("F2", "2020-01-01"))),
+            ("a", reported("1", facility_number="F1")),
+            ("a", reported("1", facility_number="F2")),
+        ],
+        claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+        harmless=[("n", entry(owned("F2", "2020-01-01"))), ("a", reported("1", facility_number="F2"))],
+        harmless_claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+    ),
+    Planted(
+        rule_id="FACILITY_CONTESTED",
+        what="one of another is not contested",
+        sent=[
+            ("n", entry(owned("F2", "2020-01-01"))),
+            ("a", reported("1", facility_number="F1")),
+            ("a", reported("1", facility_number="F2")),
+        ],
+        claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+        harmless=[("n", entry(owned("F2", "2021-01-01"))), ("a", reported("1", facility_number="F1"))],
+        harmless_claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+    ),
+    Planted(
+        rule_id="FACILITY_CLAIMED_TWICE",
+        what="one of two stretches is enough",
+        sent=[("n", entry(owned("F1", "2020-01-01", "2021-01-01"), owned("F1", "2022-01-01")))],
+        claims=_claims(owned("F1", "2010-01-01", "2020-01-02")),
+        harmless=[("n", entry(owned("F1", "2020-01-01", "2021-01-01"), owned("F1", "2022-01-01")))],
         harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
     ),
     Planted(
@@ -139,6 +190,18 @@ CASES: list[Planted] = [
         rule_id="FUEL_UNIT",
         sent=[REGISTERED, ("a", fuel("1", fuel_code="natural_gas"))],
         harmless=[REGISTERED, ("a", fuel("", volume="1", fuel_code="natural_gas"))],
+    ),
+    Planted(
+        rule_id="FUEL_UNKNOWN",
+        what="a known one in another unit",
+        sent=[REGISTERED, ("a", fuel("1", fuel_code="peat")), ("a", fuel("1", fuel_code="natural_gas"))],
+        harmless=[REGISTERED, ("a", fuel("1", fuel_code="natural_gas"))],
+    ),
+    Planted(
+        rule_id="OVERLAP_NOT_POSTED",
+        what="the same days are compared",
+        sent=[("a", electricity("1", basis=METERED)), ("b", electricity("3", period=days("2024-01-15", "2024-02-15"), basis=DECLARED))],
+        harmless=[("a", electricity("1", basis=METERED)), ("b", electricity("3", basis=DECLARED))],
     ),
     Planted(
         rule_id="FACTOR_MISSING",
@@ -222,6 +285,18 @@ CASES: list[Planted] = [
         rule_id="PROVIDERS_DIFFER",
         sent=[("a", electricity("100", basis=METERED)), ("b", electricity("111", basis=DECLARED))],
         harmless=[("a", electricity("100", basis=METERED)), ("b", electricity("110", basis=DECLARED))],
+    ),
+    Planted(
+        rule_id="PROVIDERS_DIFFER",
+        what="figures of other days are not compared",
+        sent=[("a", electricity("100", basis=METERED)), ("b", electricity("111", basis=DECLARED))],
+        harmless=[("a", electricity("1", basis=METERED)), ("b", electricity("3", period=days("2024-01-15", "2024-02-15"), basis=DECLARED))],
+    ),
+    Planted(
+        rule_id="REPORTED_DIFFERS_FROM_ACTIVITY",
+        what="by 10 % and a little",
+        sent=[REGISTERED, ("a", fuel("1000")), ("b", reported(f"{_computed('1000') * Decimal('1.1') + Decimal('0.000001')}"))],
+        harmless=[REGISTERED, ("a", fuel("1000")), ("b", reported(f"{_computed('1000') * Decimal('1.1')}"))],
     ),
     Planted(
         rule_id="REPORTED_DIFFERS_FROM_ACTIVITY",
@@ -318,5 +393,85 @@ CASES: list[Planted] = [
         rule_id="QUANTITY_STATED_TWICE",
         sent=[("tax-sx", electricity("5.5", basis=INVOICED)), ("tax-sx", electricity("5.5", basis=INVOICED))],
         harmless=[("tax-sx", electricity("5.5", basis=INVOICED)), ("tax-sx", electricity("5.6", basis=INVOICED))],
+    ),
+    Planted(
+        rule_id="OUTPUT_WITHOUT_ENERGY",
+        what="little output; none needs none",
+        sent=[("a", output("0.5"))],
+        harmless=[("a", output("0"))],
+    ),
+    Planted(rule_id="SERIES_CEASED", what="nothing to cease", sent=SERIES, harmless=[REGISTERED], also=OF_SERIES),
+    Planted(
+        rule_id="EMISSIONS_WITHOUT_OUTPUT",
+        what="indirect ones, and little",
+        sent=[("a", output("0", period=year(2024))), ("a", reported("0", "0.5", period=year(2024)))],
+        harmless=[("a", output("0", period=year(2024))), ("a", reported("0", "0", period=year(2024)))],
+    ),
+    Planted(
+        rule_id="INTENSITY_OUT_OF_RANGE",
+        what="a product without limits, and a year without intensity",
+        sent=wind("1000", "301"),
+        harmless=[
+            ("a", output("1000", product="tiles", route="", period=year(2024))),
+            ("a", reported("9000", period=year(2024))),
+            ("a", output("1000", product="coke", route="", period=year(2022))),
+        ],
+    ),
+    Planted(
+        rule_id="INTENSITY_OUT_OF_RANGE",
+        what="a year whose emissions are not whole",
+        sent=[*_coke_year(2024), *(("a", reported("0.1", period=month(2024, number))) for number in range(1, 13))],
+        harmless=[*_coke_year(2024), *(("a", reported("0.1", period=month(2024, number))) for number in (1, 12))],
+    ),
+    Planted(
+        rule_id="MEASURED_PARAMETER_OUT_OF_RANGE",
+        what="on the limit",
+        sent=[REGISTERED, ("a", fuel("1", ncv="33.01"))],
+        harmless=[
+            REGISTERED,
+            ("a", fuel("1", ncv="33")),
+            ("a", fuel("1", ncv="10", period=month(2024, 2))),
+            ("a", fuel("1", ncv="500", fuel_code="peat")),
+        ],
+    ),
+    Planted(
+        rule_id="TECHNOLOGY_NOT_RECOGNISED",
+        what="of which industry is not known",
+        sent=[REGISTERED, ("a", investment("1", "10", technology="flue_gas_desulphurisation"))],
+        harmless=[("a", investment("1", "10", technology="flue_gas_desulphurisation"))],
+    ),
+    Planted(
+        rule_id="PERIOD_ENDS_ON_LAST_DAY",
+        what="what has no period ends on no day",
+        sent=[REGISTERED, ("a", electricity("1", period=days("2024-01-01", "2024-01-31")))],
+        harmless=[REGISTERED, ("a", electricity("1"))],
+    ),
+    Planted(rule_id="FIGURE_REPEATED", what="from 100 on", sent=_months("100", "100", "100"), harmless=_months("99.9", "99.9", "99.9")),
+    Planted(
+        rule_id="ROUND_NUMBERS",
+        what="four of five, from 10,000 on",
+        sent=_months("10000", "11000", "12000", "13000", "14000", "15000", "16000", "17000", "18123", "19123"),
+        harmless=[
+            *_months("10000", "11000", "12000", "13000", "14000", "9000", "8000", "5001", "9999"),
+            *(("a", investment("50000", "60000", period=month(2024, number))) for number in range(1, 8)),
+        ],
+    ),
+    Planted(
+        rule_id="ROUND_NUMBERS",
+        what="small ones do not count among the large",
+        sent=_months("20000", "21000", "22000", "23000", "24000", "25000", "5001", "5002", "5003", "5004"),
+        harmless=_months("20000", "21000", "22000", "23000", "24001", "25001", "1000", "2000", "3000", "4000"),
+    ),
+    Planted(
+        rule_id="QUANTITY_STATED_TWICE",
+        what="little; nothing may be said twice",
+        sent=[("a", electricity("0.5")), ("a", electricity("0.5"))],
+        harmless=[("a", electricity("0")), ("a", electricity("0"))],
+    ),
+    Planted(
+        rule_id="ROUND_NUMBERS",
+        what="seven of nine are fewer than four of five",
+        sent=_months("10000", "11000", "12000", "13000", "14000", "15000", "16000", "17000", "18123", "19123"),
+        harmless=_months("10000", "11000", "12000", "13000", "14000", "15000", "16000", "18123", "19123"),
     ),
 ]

@@ -67,6 +67,12 @@ CASES: list[Planted] = [
         ],
     ),
     pair(
+        "FULL_LOAD_HOURS_IMPOSSIBLE",
+        "a day more than half a year has no best months",
+        finds=_generated("1500", mw="1", period=days("2023-01-01", "2023-07-04")),
+        passes=_generated("1500", mw="1", period=_183_DAYS),
+    ),
+    pair(
         "OWN_USE_ABOVE_GENERATION",
         finds=_generated("100", own="100.1"),
         passes=[_generated("100", own="100"), _generated("100", period=month(2024, 2))],
@@ -122,9 +128,9 @@ CASES: list[Planted] = [
     pair(
         "ENERGY_BELOW_PHYSICAL_MINIMUM",
         "electrolysis; two products share energy",
-        finds=[("a", output("36", product="aluminium", route="")), ("a", electricity("214.9"))],
+        finds=[("a", output("36", product="aluminium", route="prebaked")), ("a", electricity("214.9"))],
         passes=[
-            ("a", output("36", product="aluminium", route="")),
+            ("a", output("36", product="aluminium", route="prebaked")),
             ("a", electricity("215")),
             ("a", output("36", product="aluminium", route="", period=month(2024, 2))),
             ("a", output("1", product="alumina", route="", period=month(2024, 2))),
@@ -146,6 +152,8 @@ CASES: list[Planted] = [
         passes=[
             _stock("200", "360"),
             _stock("360", "9", number=2, provider="b"),
+            _stock("9", "9", number=3, provider="b"),
+            ("a", fuel("900", period=month(2024, 3))),
             say("fuel_purchase", fuel_code="coal", mass_t="1", period=month(2024, 2)),
         ],
     ),
@@ -175,8 +183,8 @@ CASES: list[Planted] = [
             ("a", fuel("90", period=month(2024, 2))),
             ("a", fuel("3", fuel_code="lignite")),
         ],
-        finds=("a", fuel("5", fuel_code="diesel")),
-        passes=[("a", fuel("90")), ("a", fuel("0", fuel_code="diesel"))],
+        finds=[("a", fuel("0.5", fuel_code="diesel")), _stock("1", "1", code="diesel", number=3)],
+        passes=[("a", fuel("90")), ("a", fuel("0", fuel_code="diesel")), ("a", fuel("7", fuel_code="diesel", period=month(2024, 2)))],
     ),
     pair(
         "CERTIFICATES_ABOVE_CONSUMPTION",

@@ -64,7 +64,7 @@ CASES: list[Planted] = [
     pair(
         "OUTPUT_WITHOUT_PERMIT",
         "ended",
-        before=[("a", output("5")), ("a", output("0", period=month(2024, 2)))],
+        before=[("a", output("0.5")), ("a", output("0", period=month(2024, 2)))],
         finds=_permit(until="2024-01-01"),
         passes=[_permit(until="2024-01-02"), _permit(state="REVOKED")],
     ),
@@ -75,6 +75,7 @@ CASES: list[Planted] = [
         finds=[_permit(state="REVOKED"), _permit(since="2024-01-01", until="2024-09-01", state="SUSPENDED")],
         passes=[_permit(state="REVOKED"), _permit(since="2024-01-02", until="2024-09-01", state="SUSPENDED")],
     ),
+    pair("OUTPUT_WITHOUT_PERMIT", "who has none may need none", before=[("a", output("5"))], finds=_permit(state="EXPIRED"), passes=[]),
     pair("OVER_CONSUMPTION_WITHIN_QUOTA", finds=_notice("100", "100"), passes=_notice("100", "100.1")),
     pair("MEASURED_WITHOUT_PLAN", "none filed in time", before=[MEASURED], finds=_control(day="2024-02-01"), passes=_control()),
     pair("MEASURED_WITHOUT_PLAN", "calorific value", before=[MEASURED], finds=_control(ncv=False), passes=_control()),
@@ -108,10 +109,18 @@ CASES: list[Planted] = [
     pair(
         "FIGURES_AFTER_THE_END",
         "struck off",
-        before=[("a", output("5")), ("a", output("5", period=month(2023, 12))), ("a", output("0", route="gas"))],
+        before=[("a", output("0.5")), ("a", output("5", period=month(2023, 12))), ("a", output("0", route="gas"))],
         finds=_entry("DEREGISTERED"),
         passes=_entry("OPERATING"),
     ),
     pair("FIGURES_AFTER_THE_END", "licence taken", before=[("a", output("5"))], finds=_entry("REVOKED"), passes=_entry("SUSPENDED")),
+    pair(
+        "FIGURES_AFTER_THE_END",
+        "nobody knows of an end",
+        before=[("a", output("5"))],
+        finds=_entry("REVOKED"),
+        passes=[],
+        also=set(),
+    ),
     pair("LISTED_AS_INSOLVENT", finds=_listing(), passes=[_listing(removed="2024-05-01"), _listing(kind="DISHONEST_DEBTOR")]),
 ]

@@ -27,6 +27,7 @@ def _ets(verified: str, *, of: int = 2024) -> Sent:
 
 
 USUAL = ("101.5", "99.25", "100", "102.75")
+HUNDREDTHS = ("99.1", "99.2", "99.3", "99.4", "99.5", "99.9")
 HALF = ("101.5", "109.25", "100", "102.75", "108.5", "107.125")
 
 CASES: list[Planted] = [
@@ -123,4 +124,52 @@ CASES: list[Planted] = [
         passes=[_capacity("45"), _capacity("46", route="x"), _capacity("46", of=2023)],
     ),
     pair("STATED_DIFFERENTLY", "a verified year", before=[_ets("45")], finds=_ets("46"), passes=[_ets("45"), _ets("46", of=2023)]),
+    pair("UNIT_SLIP", "of small amounts", before=_months(*["0.5"] * 5), finds=_months(*[""] * 5, "250"), passes=_months(*[""] * 5, "249")),
+    pair(
+        "UNIT_SLIP",
+        "a year is no month",
+        before=[("a", electricity("100", period=month(2020, number))) for number in range(1, 6)],
+        finds=("a", electricity("90000", period=month(2021, 1))),
+        passes=("a", electricity("90000", period=year(2021))),
+    ),
+    pair(
+        "INTENSITY_JUMPED",
+        "a year without emissions has no intensity to jump from",
+        before=[FARM, *_year("100", "100", 2022)],
+        finds=_year("10", "100", 2023),
+        passes=[*_year("0", "100", 2023), *_year("70", "100", 2024)],
+    ),
+    pair(
+        "MONTH_LEFT_OUT",
+        "short runs between holes",
+        before=[*_months("77", "", "78", "79", "80", "81"), *_months(*HALF, of=2025, provider="b")],
+        finds=[*_months(*[""] * 6, "82"), ("b", electricity("1", period=month(2025, 8)))],
+        passes=[*_months(*[""] * 6, "82"), *_months(*[""] * 8, "83")],
+    ),
+    pair(
+        "YEAR_COPIED",
+        "two figures in turn; always the same one is another pattern, and small ones may repeat",
+        before=_months(*["101", "102"] * 3, of=2023) + _months(*["101", "102"] * 2),
+        finds=_months(*[""] * 4, "101", "102"),
+        passes=[
+            *_months(*["500"] * 6, of=2021, provider="b"),
+            *_months(*["500"] * 6, of=2022, provider="b"),
+            *_months(*HUNDREDTHS, of=2021, provider="c"),
+            *_months(*HUNDREDTHS, of=2022, provider="c"),
+        ],
+    ),
+    pair(
+        "YEAR_SCALED",
+        "from 100 on; copies are another pattern",
+        before=_months(*(f"{100 + number}" for number in range(6)), of=2023),
+        finds=_months(*(f"{(100 + number) * 2}" for number in range(6))),
+        passes=[
+            *_months(*(f"{100 + number}" for number in range(6))),
+            *_months(*HUNDREDTHS, of=2021, provider="c"),
+            *_months("198.2", "198.4", "198.6", "198.8", "199", "199.8", of=2022, provider="c"),
+        ],
+    ),
+    pair(
+        "UNIT_SLIP", "next to nothing", before=_months(*["1"] * 5), finds=_months(*[""] * 5, "0.002"), passes=_months(*[""] * 5, "0.0021")
+    ),
 ]

@@ -93,14 +93,19 @@ CASES: list[Planted] = [
         "heat",
         before=[say("heat_use", purchased_gj="80"), _bill("7", "3000")],
         finds=_heat_bill("101"),
-        passes=_heat_bill("100"),
+        passes=[
+            _heat_bill("100"),
+            say("invoiced_energy", energy_code="coal", mass_t="5", amount_yuan="5000"),
+            ("a", electricity("8", period=month(2024, 2))),
+            say("invoiced_energy", energy_code="coal", mass_t="5", amount_yuan="5000", period=month(2024, 2)),
+        ],
     ),
     pair("VALUE_ADDED_ABOVE_REVENUE", finds=_tax("100", added="100.1"), passes=[_tax("100", added="100"), _tax("5", period=year(2023))]),
     pair("TAX_ABOVE_REVENUE", finds=_tax("100", paid="100.1"), passes=_tax("100", paid="100")),
     pair(
         "OUTPUT_WITHOUT_REVENUE",
         before=[
-            ("a", output("5", period=year(2024))),
+            ("a", output("0.5", period=year(2024))),
             ("a", output("0", period=year(2023))),
             _tax("0", period=year(2023)),
             _tax("0", period=year(2022)),
@@ -165,7 +170,12 @@ CASES: list[Planted] = [
         finds=_ccer("9", project="D", number="T-2"),
         passes=_ccer("5", number="T-2"),
     ),
-    pair("PROCEEDS_ABOVE_DRAWING", before=[_loan("60"), _loan("40"), _use("90")], finds=_use("10.1"), passes=_use("10")),
+    pair(
+        "PROCEEDS_ABOVE_DRAWING",
+        before=[_loan("60"), _loan("40"), _use("90")],
+        finds=_use("10.1"),
+        passes=[_use("10"), _use("900", number="L-9")],
+    ),
     pair("PROCEEDS_OF_UNKNOWN_LOAN", before=[_loan("60")], finds=_use("1", number="L-2"), passes=_use("1")),
     pair(
         "PROCEEDS_NOT_RECOGNISED",
@@ -182,4 +192,5 @@ CASES: list[Planted] = [
         finds=_loan("400.1", measure="M0"),
         passes=_loan("400", measure="M0"),
     ),
+    pair("SINK_FINANCED_ABOVE_VALUE", "twice", finds=_sink("100", "2800", financed="5600.1"), passes=_sink("100", "2800", financed="5600")),
 ]

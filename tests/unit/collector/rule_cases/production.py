@@ -37,7 +37,10 @@ CASES: list[Planted] = [
         before=[say("capacity", product_code="coke", mass_t_per_year="36500", period=year(2024))],
         # 31 days of 100 t, and a fifth.
         finds=("a", output("3720.1", product="coke", route="")),
-        passes=[("a", output("3720", product="coke", route="")), ("a", output("9999", product="tar", route=""))],
+        passes=[
+            ("a", output("3720", product="coke", route="")),
+            ("a", output("9999", product="tar", route="")),
+        ],
     ),
     pair(
         "OUTPUT_ABOVE_CAPACITY",
@@ -52,9 +55,14 @@ CASES: list[Planted] = [
     pair("LOAD_RATE_ABOVE_FULL", finds=_hours("7", load="110.1"), passes=[_hours("7", load="110"), _hours("7")]),
     pair(
         "OUTPUT_WITHOUT_HOURS",
-        before=[_hours("0"), ("a", output("0", route="gas")), ("a", output("5", period=month(2024, 2)))],
+        before=[_hours("0"), ("a", output("5", period=month(2024, 2)))],
         finds=("a", output("0.1")),
-        passes=[_hours("0.1", unit="U2"), ("a", output("0.1"))],
+        passes=[
+            _hours("0.1", unit="U2"),
+            ("a", output("0.1")),
+            _hours("0", period=month(2024, 3)),
+            ("a", output("0", period=month(2024, 3))),
+        ],
     ),
     pair(
         "SHARE_ABOVE_WHOLE",
@@ -101,7 +109,7 @@ CASES: list[Planted] = [
     pair("MONITOR_SUM_OFF", "above", finds=_stack("100", *_readings("50", "51.1")), passes=_stack("100", *_readings("50", "51"))),
     pair(
         "MONITOR_FROZEN",
-        finds=_stack("30", *_readings("5", "5", "5", "5", "5", "5")[::-1]),
+        finds=_stack("3", *_readings("0.5", "0.5", "0.5", "0.5", "0.5", "0.5")),
         passes=[
             _stack("31", *_readings("5", "5", "5", "6", "5", "5")),
             _stack("25", *_readings("5", "5", "5", "5", "5"), stack="S2"),
@@ -167,5 +175,17 @@ CASES: list[Planted] = [
         before=[FARM, ("a", reported("600", carrier="coal")), ("a", reported("400", carrier="gas"))],
         finds=_stack("799.9", period=month(2024, 1)),
         passes=_stack("800", period=month(2024, 1)),
+    ),
+    pair(
+        "MONITOR_HOUR_OUTSIDE_PERIOD",
+        "one of two",
+        finds=say(
+            "stack_monitor_summary",
+            period=JANUARY_2,
+            stack_number="S1",
+            co2_t="9",
+            hours=[{"date": f"2024-01-0{day}", "co2_t": "4.5", "state": "MONITOR_STATUS_VALID"} for day in (1, 2)],
+        ),
+        passes=_stack("4", (0, "4", "VALID")),
     ),
 ]

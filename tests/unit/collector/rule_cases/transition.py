@@ -78,6 +78,7 @@ CASES: list[Planted] = [
             _solar("1000", source="WIND", of=days("2022-01-01", "2022-12-01")),
             _evidence(saved="1300"),
             _evidence("Z9"),
+            _evidence(),
         ],
     ),
     pair(
@@ -169,4 +170,11 @@ CASES: list[Planted] = [
     ),
     pair("PATENTS_WITHOUT_SPENDING", finds=_research("0", 1), passes=[_research("0.1", 1), _research("0", 0)]),
     pair("SUPPLY_TO_NOBODY", finds=_supply("0.1", 0), passes=[_supply("0", 0), _supply("0.1", 1)]),
+    pair(
+        "SAVING_ABOVE_ANY_GRID",
+        "eleven months are a year",
+        before=[_plan(_measure("500", technology="solar_pv"))],
+        finds=_solar("1", of=days("2022-01-01", "2022-12-01")),
+        passes=_solar("1", of=days("2022-01-01", "2022-11-30")),
+    ),
 ]

@@ -6,7 +6,12 @@ from tests.unit.collector.planted import FARM, NEVER, Planted, Sent, pair, say
 from tests.unit.collector.submissions import code_of, electricity, fuel, month, reported, year
 
 VERIFIER, AGENCY = code_of(801), code_of(802)
-FULL_YEAR: list[Sent] = [FARM, ("a", reported("1000", period=year(2024)))]
+FULL_YEAR: list[Sent] = [
+    FARM,
+    ("a", reported("1000", "300", period=year(2024))),
+    ("a", reported("70", "30", period=year(2023))),
+    ("a", reported("", "9", period=month(2022, 2))),
+]
 
 
 def _inventory(scope1: str, *, compiled_by: str = "", **more: object) -> Sent:
@@ -60,7 +65,7 @@ CASES: list[Planted] = [
     pair(
         "REPORTED_FACTOR_IMPOSSIBLE",
         "too much",
-        before=[FARM, ("a", fuel("100", fuel_code="diesel")), ("a", fuel("100", fuel_code="gasoline"))],
+        before=[FARM, ("a", fuel("100", fuel_code="diesel")), ("a", fuel("100", fuel_code="straw"))],
         finds=("a", reported("360.1", carrier="diesel")),
         passes=[("a", reported("360", carrier="diesel")), ("a", reported("1", carrier="straw"))],
     ),
@@ -88,10 +93,10 @@ CASES: list[Planted] = [
         "INVENTORY_DIFFERS_FROM_ACCOUNT",
         before=FULL_YEAR,
         finds=_inventory("1100.1"),
-        passes=[_inventory("1100"), _inventory("7", period=year(2023))],
+        passes=[_inventory("1100"), _inventory("7", period=month(2022, 2))],
     ),
     pair(
-        "VERIFIED_DIFFERS_FROM_ACCOUNT", "by the scheme", before=FULL_YEAR, finds=_ets("1100.1"), passes=[_ets("1100"), _ets("7", of=2023)]
+        "VERIFIED_DIFFERS_FROM_ACCOUNT", "by the scheme", before=FULL_YEAR, finds=_ets("1100.1"), passes=[_ets("1100"), _ets("7", of=2021)]
     ),
     pair(
         "VERIFIED_DIFFERS_FROM_ACCOUNT",
