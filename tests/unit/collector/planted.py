@@ -11,8 +11,8 @@ from carbonbureau.common.v1 import period_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 from google.protobuf import json_format
 
-from services.collector.domain.account import AccountView
-from services.collector.domain.directory import Claim
+from services.collector.domain.account import AccountView, FormerOwner
+from services.collector.domain.claims import History
 from services.collector.domain.emissions import Book
 from tests.unit.collector.submissions import Sent, entry, message, month, view_of
 
@@ -37,16 +37,17 @@ class Planted:
     what: str = ""
     count: int = 1
     also: Set[str] = frozenset()
-    claims: Sequence[Claim] = ()
-    harmless_claims: Sequence[Claim] = ()
+    others: Sequence[History] = ()
+    harmless_others: Sequence[History] = ()
+    former_owners: Sequence[FormerOwner] = ()
     held_elsewhere: Set[UUID] = frozenset()
     book: Book | None = None
 
     def planted_view(self) -> AccountView:
-        return view_of(self.sent, claims_of_others=self.claims, held_elsewhere=self.held_elsewhere, by=self.book)
+        return view_of(self.sent, others=self.others, former_owners=self.former_owners, held_elsewhere=self.held_elsewhere, by=self.book)
 
     def harmless_view(self) -> AccountView:
-        return view_of(self.harmless, claims_of_others=self.harmless_claims, by=self.book)
+        return view_of(self.harmless, others=self.harmless_others, former_owners=self.former_owners, by=self.book)
 
     def name(self) -> str:
         return f"{self.rule_id} {self.what}".strip()

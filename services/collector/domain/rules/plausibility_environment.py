@@ -200,7 +200,7 @@ def ultra_low_without_publication(view: AccountView) -> Iterator[Suspicion]:
 
 
 @rule(
-    rule_id="FIGURES_AFTER_THE_END",
+    rule_id="OUTPUT_AFTER_DEREGISTRATION",
     severity=Severity.WARNING,
     rationale="A subject that was struck off makes nothing any more.",
     possible_harm="A dead code is used to carry output or emissions that belong to another.",
@@ -208,7 +208,7 @@ def ultra_low_without_publication(view: AccountView) -> Iterator[Suspicion]:
     innocent_explanation="The plant goes on under a successor, and the agency still uses the old code.",
     what_to_do="Report under the code of the successor; the registry sends the structural change.",
 )
-def figures_after_the_end(view: AccountView) -> Iterator[Suspicion]:
+def output_after_deregistration(view: AccountView) -> Iterator[Suspicion]:
     if not view.entries:
         return
     entry = view.entries[-1]

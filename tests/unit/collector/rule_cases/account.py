@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
 
+from carbonbureau.intake.v1 import registry_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
-from services.collector.domain import directory
-from services.collector.domain.account import LINES_MAX
-from services.collector.domain.directory import Claim
+from services.collector.domain import claims
+from services.collector.domain.account import LINES_MAX, FormerOwner
+from services.collector.domain.claims import History
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import MethodPack
-from tests.unit.collector.planted import REGISTERED, STEEL, Planted
+from tests.unit.collector.planted import REGISTERED, STEEL, Planted, say
 from tests.unit.collector.submissions import (
     DECLARED,
     INVOICED,
     METERED,
     Sent,
     accepted,
+    code_of,
     days,
     electricity,
     entry,
     fuel,
     investment,
+    message,
     month,
     output,
     owned,
@@ -39,9 +43,34 @@ from tests.unit.collector.submissions import (
 OTHER = UUID(int=2)
 
 
-def _claims(*owned_by_other: object) -> list[Claim]:
-    submission = accepted(entry(*owned_by_other), provider="ndrc-sx")  # type: ignore[arg-type]
-    return directory.claims(OTHER, "14", [submission])
+def _others(*owned_by_other: registry_pb2.FacilityOwnership) -> list[History]:
+    return [claims.history(OTHER, "14", [accepted(entry(*owned_by_other), provider="ndrc-sx")])]
+
+
+def ended(day: str) -> intake.Submission:
+    change = registry_pb2.StructuralChange(effective_date=day, change=registry_pb2.STRUCTURAL_CHANGE_KIND_DEREGISTERED)
+    return message(structural_change=change)
+
+
+@dataclass(frozen=True)
+class Sold:
+    """Another subject that sold F1 on 2024-01-15 and under whose code January is still reported."""
+
+    others: Sequence[History]
+    former_owners: Sequence[FormerOwner]
+
+
+def _sold() -> Sold:
+    sent = [
+        ("ndrc-sx", entry(owned("F1", "2010-01-01", "2024-01-15"), code=code_of(2))),
+        ("a", reported("1", code=code_of(2), facility_number="F1")),
+    ]
+    effective = [accepted(one, provider=provider) for provider, one in sent]
+    history = claims.history(OTHER, "14", effective)
+    return Sold(others=[history], former_owners=[FormerOwner(history=history, effective=effective)])
+
+
+SOLD = _sold()
 
 
 def _ids(provider: str, *sent: intake.Submission) -> Set[UUID]:
@@ -107,23 +136,23 @@ CASES: list[Planted] = [
     Planted(
         rule_id="FACILITY_OF_ANOTHER_SUBJECT",
         sent=[REGISTERED, ("a", reported("1", facility_number="F1"))],
-        claims=_claims(owned("F1")),
+        others=_others(owned("F1")),
         harmless=[REGISTERED, ("a", reported("1", facility_number="F1"))],
-        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        harmless_others=_others(owned("F1", "2010-01-01", "2020-01-01")),
     ),
     Planted(
         rule_id="FACILITY_CONTESTED",
         sent=[("n", entry(owned("F1", "2020-01-01"))), ("a", reported("1", facility_number="F1"))],
-        claims=_claims(owned("F1", "2020-01-01")),
+        others=_others(owned("F1", "2020-01-01")),
         harmless=[("n", entry(owned("F1", "2020-01-01"))), ("a", reported("1", facility_number="F1"))],
-        harmless_claims=_claims(owned("F1", "2019-01-01")),
+        harmless_others=_others(owned("F1", "2019-01-01")),
     ),
     Planted(
         rule_id="FACILITY_CLAIMED_TWICE",
         sent=[("n", entry(owned("F1", "2020-01-01")))],
-        claims=_claims(owned("F1", "2010-01-01", "2020-01-02")),
+        others=_others(owned("F1", "2010-01-01", "2020-01-02")),
         harmless=[("n", entry(owned("F1", "2020-01-01")))],
-        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        harmless_others=_others(owned("F1", "2010-01-01", "2020-01-01")),
     ),
     Planted(
         rule_id="FACILITY_OF_ANOTHER_SUBJECT",
@@ -133,9 +162,9 @@ CASES: list[Planted] = [
             ("a", reported("1", facility_number="F1")),
             ("a", reported("1", facility_number="F2")),
         ],
-        claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+        others=_others(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
         harmless=[("n", entry(owned("F2", "2020-01-01"))), ("a", reported("1", facility_number="F2"))],
-        harmless_claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+        harmless_others=_others(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
     ),
     Planted(
         rule_id="FACILITY_CONTESTED",
@@ -145,24 +174,24 @@ CASES: list[Planted] = [
             ("a", reported("1", facility_number="F1")),
             ("a", reported("1", facility_number="F2")),
         ],
-        claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+        others=_others(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
         harmless=[("n", entry(owned("F2", "2021-01-01"))), ("a", reported("1", facility_number="F1"))],
-        harmless_claims=_claims(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
+        harmless_others=_others(owned("F1", "2019-01-01"), owned("F2", "2020-01-01")),
     ),
     Planted(
         rule_id="FACILITY_CLAIMED_TWICE",
         what="one of two stretches is enough",
         sent=[("n", entry(owned("F1", "2020-01-01", "2021-01-01"), owned("F1", "2022-01-01")))],
-        claims=_claims(owned("F1", "2010-01-01", "2020-01-02")),
+        others=_others(owned("F1", "2010-01-01", "2020-01-02")),
         harmless=[("n", entry(owned("F1", "2020-01-01", "2021-01-01"), owned("F1", "2022-01-01")))],
-        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        harmless_others=_others(owned("F1", "2010-01-01", "2020-01-01")),
     ),
     Planted(
         rule_id="FACILITY_OWNER_CHANGED",
         sent=[("n", entry(owned("F1", "2020-01-01")))],
-        claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        others=_others(owned("F1", "2010-01-01", "2020-01-01")),
         harmless=[("n", entry(owned("F1", "2020-01-01")))],
-        harmless_claims=_claims(owned("F2")),
+        harmless_others=_others(owned("F2")),
     ),
     Planted(
         rule_id="OPERATOR_CHANGED",
@@ -473,5 +502,70 @@ CASES: list[Planted] = [
         what="seven of nine are fewer than four of five",
         sent=_months("10000", "11000", "12000", "13000", "14000", "15000", "16000", "17000", "18123", "19123"),
         harmless=_months("10000", "11000", "12000", "13000", "14000", "15000", "16000", "18123", "19123"),
+    ),
+    Planted(
+        rule_id="FACILITY_PASSED_ON",
+        sent=[("ndrc-sx", entry(owned("F1", "2010-01-01", "2024-01-15"))), ("a", reported("1", facility_number="F1"))],
+        others=_others(owned("F1", "2024-01-15")),
+        harmless=[("ndrc-sx", entry(owned("F1", "2010-01-01", "2024-02-01"))), ("a", reported("1", facility_number="F1"))],
+        harmless_others=_others(owned("F1", "2024-02-01")),
+    ),
+    Planted(
+        rule_id="REPORTED_BY_BOTH_OWNERS",
+        sent=[("ndrc-sx", entry(owned("F1", "2024-01-15"))), ("a", reported("1", facility_number="F1"))],
+        others=SOLD.others,
+        former_owners=SOLD.former_owners,
+        harmless=[("ndrc-sx", entry(owned("F1", "2024-01-15"))), ("b", reported("1", facility_number="F1"))],
+        harmless_others=SOLD.others,
+    ),
+    Planted(
+        rule_id="SUBJECT_ENDED",
+        sent=[REGISTERED, ("ndrc-sx", ended("2024-03-01"))],
+        harmless=[REGISTERED],
+    ),
+    Planted(
+        rule_id="FIGURES_AFTER_THE_END",
+        sent=[REGISTERED, ("ndrc-sx", ended("2024-01-01")), ("a", reported("1", facility_number="F1"))],
+        harmless=[REGISTERED, ("ndrc-sx", ended("2024-02-01")), ("a", reported("1", facility_number="F1"))],
+    ),
+    Planted(
+        rule_id="FACILITY_PASSED_ON",
+        what="one that was never ours did not pass on",
+        also={"FACILITY_OWNER_CHANGED"},
+        sent=[("ndrc-sx", entry(owned("F1", "2010-01-01", "2024-01-15"))), ("a", reported("1", facility_number="F1"))],
+        others=_others(owned("F1", "2024-01-15")),
+        harmless=[REGISTERED, ("a", reported("1", facility_number="F1"))],
+        harmless_others=_others(owned("F1", "2010-01-01")),
+    ),
+    Planted(
+        rule_id="REPORTED_BY_BOTH_OWNERS",
+        what="nothing else that is not posted",
+        sent=[("ndrc-sx", entry(owned("F1", "2024-01-15"))), ("a", reported("1", facility_number="F1"))],
+        others=SOLD.others,
+        former_owners=SOLD.former_owners,
+        harmless=[("ndrc-sx", entry(owned("F1", "2024-01-15"))), ("0", reported("9")), ("0", reported("5", carrier="coal"))],
+        harmless_others=SOLD.others,
+    ),
+    Planted(
+        rule_id="FIGURES_AFTER_THE_END",
+        what="of another's plant",
+        sent=[REGISTERED, ("ndrc-sx", ended("2024-01-01")), ("a", reported("1", facility_number="F1"))],
+        harmless=[REGISTERED, ("ndrc-sx", ended("2024-01-01")), ("a", reported("1", facility_number="F1"))],
+        harmless_others=_others(owned("F1", "2010-01-01")),
+        also={"FACILITY_NOT_REGISTERED", "EMISSIONS_WITHOUT_OUTPUT"},
+    ),
+    Planted(
+        rule_id="FIGURES_AFTER_THE_END",
+        what="of one that goes on",
+        sent=[REGISTERED, ("ndrc-sx", ended("2024-01-01")), ("a", reported("1"))],
+        harmless=[REGISTERED, ("a", reported("1"))],
+        also={"SUBJECT_ENDED"},
+    ),
+    Planted(
+        rule_id="FACILITY_NUMBER_MISSING",
+        what="a return is of the enterprise",
+        sent=[("ndrc-sx", entry(owned("F1"), owned("F2"))), ("a", electricity("1"))],
+        also={"EMISSIONS_WITHOUT_OUTPUT"},
+        harmless=[("ndrc-sx", entry(owned("F1"), owned("F2"))), say("tax_return", revenue_yuan="5", tax_paid_yuan="1")],
     ),
 ]

@@ -107,15 +107,15 @@ CASES: list[Planted] = [
     ),
     pair("ULTRA_LOW_WITHOUT_PUBLICATION", "in part", finds=_status("PARTLY_PUBLISHED"), passes=_status("NOT_BEGUN")),
     pair(
-        "FIGURES_AFTER_THE_END",
+        "OUTPUT_AFTER_DEREGISTRATION",
         "struck off",
         before=[("a", output("0.5")), ("a", output("5", period=month(2023, 12))), ("a", output("0", route="gas"))],
         finds=_entry("DEREGISTERED"),
         passes=_entry("OPERATING"),
     ),
-    pair("FIGURES_AFTER_THE_END", "licence taken", before=[("a", output("5"))], finds=_entry("REVOKED"), passes=_entry("SUSPENDED")),
+    pair("OUTPUT_AFTER_DEREGISTRATION", "licence taken", before=[("a", output("5"))], finds=_entry("REVOKED"), passes=_entry("SUSPENDED")),
     pair(
-        "FIGURES_AFTER_THE_END",
+        "OUTPUT_AFTER_DEREGISTRATION",
         "nobody knows of an end",
         before=[("a", output("5"))],
         finds=_entry("REVOKED"),
