@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, skipping
+from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, rules_page, skipping
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.emissions import Book
@@ -118,6 +118,10 @@ def _parser() -> argparse.ArgumentParser:
     _add_decision(skip)
     skip.set_defaults(command=_skip)
 
+    rules = commands.add_parser("rules", help="print the catalogue of rules")
+    rules.add_argument("--markdown", action="store_true", help="whole, as the page docs/rules.md")
+    rules.set_defaults(command=_rules)
+
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
     explain.add_argument("--known-on", type=_instant, metavar="INSTANT", help="as it was known then, ISO 8601 with zone (default: newest)")
@@ -217,6 +221,11 @@ def _opened(settings: CollectorSettings) -> Iterator[Database]:
         yield database
     finally:
         database.dispose()
+
+
+def _rules(parsed: argparse.Namespace) -> int:
+    print(rules_page.markdown() if parsed.markdown else rules_page.table(), end="")
+    return 0
 
 
 def _summary(_: argparse.Namespace) -> int:

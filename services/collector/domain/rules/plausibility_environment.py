@@ -136,11 +136,14 @@ def over_consumption_within_quota(view: AccountView) -> Iterator[Suspicion]:
 )
 def measured_without_plan(view: AccountView) -> Iterator[Suspicion]:
     plans = list(contents(view, QualityControlPlan))
+    told: set[str] = set()
     for one in stated(view, FuelUse):
         filed = [plan for _, plan in plans if plan.filed_date < one.period.end]
         ncv = one.content.ncv_gj_per_unit is None or any(plan.measures_ncv for plan in filed)
         carbon = one.content.carbon_content_tc_per_gj is None or any(plan.measures_carbon_content for plan in filed)
-        if not (ncv and carbon):
+        # Once for each fuel: every month says the same.
+        if not (ncv and carbon) and one.content.fuel_code not in told:
+            told.add(one.content.fuel_code)
             yield one.suspicion("a measured value that no quality control plan covers", about=one.content.fuel_code)
 
 
