@@ -17,14 +17,15 @@ from pathlib import Path
 from kafka.errors import KafkaError
 
 from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, rules_page, skipping
-from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
+from services.collector.accounts import AccountWorker, evidence_by_accountable, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
+from services.collector.domain.disclosure import Policy, PolicyRefusedError, parse_policy
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
 from services.collector.domain.submission import Outcome
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
-from services.collector.statement_text import statement_text
+from services.collector.statement_text import evidence_text, statement_text
 from services.collector.store import directory, totals
 from services.collector.store.redriving import Wanted
 from services.collector.subscription import Subscription
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: the provider directory is refused:", *error.problems, sep="\n  ", file=sys.stderr)
     except PackRefusedError as error:
         print(f"{SERVICE}: a method file is refused: {error}", file=sys.stderr)
+    except PolicyRefusedError as error:
+        print(f"{SERVICE}: the disclosure file is refused: {error}", file=sys.stderr)
     except (BrokerRefusedError, skipping.SkipRefusedError) as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
     except KafkaError as error:
@@ -157,10 +160,20 @@ def book(domain: Path = _DOMAIN) -> Book:
     )
 
 
+def disclosure_policy(domain: Path = _DOMAIN) -> Policy:
+    """Read what one agency may learn of another's data.
+
+    Raises:
+        PolicyRefusedError: the file cannot be used.
+    """
+    file = domain / "disclosure.toml"
+    return parse_policy(file.read_text(encoding="utf-8"), file_name=file.name)
+
+
 def _serve(_: argparse.Namespace) -> int:
     settings = load(CollectorSettings, service=SERVICE)
     crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
-    accounted_by = book()
+    accounted_by, policy = book(), disclosure_policy()
     telemetry = configure(SERVICE, settings.telemetry)
     clock, ids = SystemClock(), RandomIds()
     holder = f"{socket.gethostname()}/{os.getpid()}/{ids.new()}"
@@ -176,7 +189,7 @@ def _serve(_: argparse.Namespace) -> int:
         max_records=settings.intake_batch_records_max,
         heartbeats=False,
     )
-    worker = AccountWorker(database=database, book=accounted_by, province=settings.province, holder=holder)
+    worker = AccountWorker(database=database, book=accounted_by, province=settings.province, holder=holder, policy=policy)
     accounting = Polling("accounts", worker.step)
     database.subscribe(work_queue.signal(DIRTY_SUBJECTS), accounting.wake)
     publisher = OutboxPublisher(database, settings.kafka, events.OWNED_TOPICS, clock, ids, holder)
@@ -345,7 +358,9 @@ def _explain(parsed: argparse.Namespace) -> int:
             revision = newest_statement(database, code=parsed.subject)
         else:
             revision = statement_as_known_on(database, code=parsed.subject, at=parsed.known_on)
+        evidence = evidence_by_accountable(database, code=parsed.subject)
     print(statement_text(revision), end="")
+    print(evidence_text(evidence), end="")
     return 0
 
 
