@@ -11,12 +11,12 @@ import threading
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from kafka.errors import KafkaError
 
-from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, rules_page, skipping
+from services.collector import consumer, directory_text, dry_run, events, redrive, rpc, rules_page, scorecard, skipping
 from services.collector.accounts import AccountWorker, evidence_by_accountable, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.disclosure import Policy, PolicyRefusedError, parse_policy
@@ -124,6 +124,12 @@ def _parser() -> argparse.ArgumentParser:
     rules = commands.add_parser("rules", help="print the catalogue of rules")
     rules.add_argument("--markdown", action="store_true", help="whole, as the page docs/rules.md")
     rules.set_defaults(command=_rules)
+
+    card = commands.add_parser("scorecard", help="print how late, refused, in disagreement and corrected a provider's records were")
+    card.add_argument("--provider", required=True, metavar="CODE", help="the provider's code")
+    card.add_argument("--month", type=_month, metavar="YYYY-MM", help="of arrival (default: all)")
+    card.add_argument("--csv", type=Path, metavar="FILE", help="write it there too")
+    card.set_defaults(command=_scorecard)
 
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
@@ -362,6 +368,20 @@ def _explain(parsed: argparse.Namespace) -> int:
     print(statement_text(revision), end="")
     print(evidence_text(evidence), end="")
     return 0
+
+
+def _scorecard(parsed: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database:
+        rows = scorecard.scorecard(database, provider_code=parsed.provider, month=parsed.month)
+    print(scorecard.text(rows), end="")
+    if parsed.csv is not None:
+        with parsed.csv.open("w", encoding="utf-8", newline="") as file:
+            scorecard.write_csv(rows, file)
+    return 0
+
+
+def _month(text: str) -> date:
+    return date.fromisoformat(f"{text}-01")
 
 
 def _instant(text: str) -> datetime:
