@@ -292,6 +292,13 @@ SOUND = [
 ]
 
 
+SIGNED = Case(
+    sent=electricity("1"),
+    provider=replace(ENTITLED, signature=SignatureDuty.REQUIRED),
+    signature=Signature(state=SignatureState.SOUND),
+)
+
+
 class TestFormRules:
     @pytest.mark.parametrize(("rule_id", "what", "case"), CASES, ids=[f"{rule_id}: {what}" for rule_id, what, _ in CASES])
     def test_find_their_planted_case_alone(self, rule_id: str, what: str, case: Case) -> None:
@@ -300,6 +307,9 @@ class TestFormRules:
     @pytest.mark.parametrize("sent", SOUND, ids=lambda sent: str(sent.WhichOneof("content")))
     def test_let_sound_records_pass(self, sent: intake.Submission) -> None:
         assert ids(Case(sent=sent)) == set()
+
+    def test_let_a_signed_record_pass_where_signatures_are_asked_for(self) -> None:
+        assert ids(SIGNED) == set()
 
     def test_each_have_a_planted_case(self) -> None:
         assert {rule_id for rule_id, _, _ in CASES} == {rule.rule_id for rule in catalogue.FORM_RULES}

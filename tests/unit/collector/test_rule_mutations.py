@@ -41,7 +41,8 @@ def views() -> dict[str, list[tuple[AccountView, int]]]:
 def records() -> list[tuple[str, Any, Any]]:
     """Read every planted record and every sound one once: the rule that is due, what was read, and how it arrived."""
     planted = [(rule_id, *test_form_rules.arrival(case)) for rule_id, _, case in test_form_rules.CASES]
-    return planted + [("", *test_form_rules.arrival(test_form_rules.Case(sent=sent))) for sent in test_form_rules.SOUND]
+    sound = [test_form_rules.Case(sent=sent) for sent in test_form_rules.SOUND] + [test_form_rules.SIGNED]
+    return planted + [("", *test_form_rules.arrival(case)) for case in sound]
 
 
 def as_due(rule_id: str, check: Callable[..., Any]) -> bool:
