@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 from typing import IO
+from zoneinfo import ZoneInfo
 
 from services.collector import wire
+from services.collector.domain.calendar import Arrived
 from services.collector.domain.scorecard import Row, row
+from services.collector.store import directory
 from services.collector.store import scorecard as store
 from services.common.database import Database
 
+_WORKING_PLACE = ZoneInfo("Asia/Shanghai")
 COLUMNS = tuple(one.name for one in fields(Row))
 
 
@@ -19,12 +23,14 @@ def scorecard(database: Database, *, provider_code: str, month: date | None) -> 
     """Draw up the scorecard of one provider, of one month of arrival or of all; empty where it sent nothing."""
     with database.transaction("scorecard.read") as transaction:
         counted = store.counts(transaction, provider_code=provider_code, month=month)
-        delays: dict[tuple[date, str], list[int]] = defaultdict(list)
+        calendar = directory.calendar_of(transaction, provider_code)
+        arrived: dict[tuple[date, str], list[Arrived]] = defaultdict(list)
         for one in store.originals(transaction, provider_code=provider_code, month=month):
             period = wire.accepted(one.value, is_json=one.is_json).period
             if period is not None:
-                delays[one.month, one.kind].append((one.received_at - period.ends_at()).days)
-    return [row(counts, delays[counts.month, counts.kind]) for counts in counted]
+                received_on = one.received_at.astimezone(_WORKING_PLACE).date()
+                arrived[one.month, one.kind].append(Arrived(period=period, received_on=received_on))
+    return [row(counts, arrived[counts.month, counts.kind], calendar.get(counts.kind)) for counts in counted]
 
 
 def text(rows: Sequence[Row]) -> str:

@@ -27,7 +27,7 @@ class TestScorecard:
         assert row.correction_rate == Decimal("0.3333")
         # The January figure differs from the invoice; February has no second opinion.
         assert row.disagreement_rate == Decimal("0.3333")
-        assert row.late_days is not None
-        assert row.late_days > 300
+        assert row.delay_days is not None
+        assert row.delay_days > 300
         assert scorecard(collector.database, provider_code="ent-sx", month=row.month) == [row]
         assert scorecard(collector.database, provider_code="ent-sx", month=date(2000, 1, 1)) == []
