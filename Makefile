@@ -9,7 +9,7 @@ EXPORTS := PYTHONUNBUFFERED=1
 # What our contracts import, fetched once; generated like our own, so that the two are one tree of Python modules.
 PROTO_IMPORTS := .state/proto-imports/buf/validate/validate.proto
 
-.PHONY: all help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness bench-intake proto proto-check generate-into proto-image clean
+.PHONY: all help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness bench-intake proto proto-check generate-into proto-image docs clean
 
 all: $(STAMP) help
 
@@ -101,6 +101,9 @@ proto-image: $(STAMP) $(PROTO_IMPORTS) ## Accept the contracts as they are: the 
 	@$(VENV)/bin/buf build --exclude-source-info -o proto/image.binpb
 
 ##@ House
+docs: $(STAMP) ## Write docs/rules.md from the catalogue of rules
+	@$(PY) -m services.collector rules --markdown > docs/rules.md
+
 clean: ## Stop everything and remove .state and caches (the Python environment stays)
 	@test ! -x $(PY) || $(PY) -m deploy.local clean
 	@rm -rf .state .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

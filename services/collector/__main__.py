@@ -28,11 +28,14 @@ from services.collector import (
     new_records,
     redrive,
     rpc,
+    rules_page,
+    scorecard,
     skipping,
 )
-from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
+from services.collector.accounts import AccountWorker, evidence_by_accountable, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.directory_file import DirectoryRefusedError, parse_directory, refuse_sandbox_keys
+from services.collector.domain.disclosure import Policy, PolicyRefusedError, parse_policy
 from services.collector.domain.pack_file import PackRefusedError
 from services.collector.domain.period_totals import Granularity
 from services.collector.domain.submission import Outcome
@@ -40,7 +43,7 @@ from services.collector.evidence_text import checked_text, trace_text
 from services.collector.method_releases import ReleasedMethods
 from services.collector.providers import BrokerRefusedError, apply_directory
 from services.collector.settings import CollectorSettings
-from services.collector.statement_text import statement_text
+from services.collector.statement_text import evidence_text, statement_text
 from services.collector.store import directory, totals
 from services.collector.store.redriving import Wanted
 from services.collector.subscription import Subscription
@@ -58,6 +61,7 @@ from services.common.settings import Profile, SettingsError, load
 from services.common.telemetry import configure
 
 SERVICE = "collector"
+_DISCLOSURE = Path(__file__).with_name("domain") / "disclosure.toml"
 # Objects made while rebuilding an account are dropped at once; looking for cycles after every 700 of them costs a third of the time.
 _GC_THRESHOLD = 50_000
 _DECISION_CHARACTERS_MAX = 500
@@ -78,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: the provider directory is refused:", *error.problems, sep="\n  ", file=sys.stderr)
     except PackRefusedError as error:
         print(f"{SERVICE}: a method file is refused: {error}", file=sys.stderr)
+    except PolicyRefusedError as error:
+        print(f"{SERVICE}: the disclosure file is refused: {error}", file=sys.stderr)
     except (BrokerRefusedError, skipping.SkipRefusedError) as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
     except KafkaError as error:
@@ -138,6 +144,16 @@ def _parser() -> argparse.ArgumentParser:
 
     method_commands.add_to(commands, opened=_with_database, add_decision=_add_decision)
 
+    rules = commands.add_parser("rules", help="print the catalogue of rules")
+    rules.add_argument("--markdown", action="store_true", help="whole, as the page docs/rules.md")
+    rules.set_defaults(command=_rules)
+
+    card = commands.add_parser("scorecard", help="print how late, refused, in disagreement and corrected a provider's records were")
+    card.add_argument("--provider", required=True, metavar="CODE", help="the provider's code")
+    card.add_argument("--month", type=_month, metavar="YYYY-MM", help="of arrival (default: all)")
+    card.add_argument("--csv", type=Path, metavar="FILE", help="write it there too")
+    card.set_defaults(command=_scorecard)
+
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
     explain.add_argument("--known-on", type=_instant, metavar="INSTANT", help="as it was known then, ISO 8601 with zone (default: newest)")
@@ -172,11 +188,21 @@ def _one_line(text: str) -> str:
     return text.strip()
 
 
+def disclosure_policy(file: Path = _DISCLOSURE) -> Policy:
+    """Read what one agency may learn of another's data.
+
+    Raises:
+        PolicyRefusedError: the file cannot be used.
+    """
+    return parse_policy(file.read_text(encoding="utf-8"), file_name=file.name)
+
+
 def _serve(_: argparse.Namespace) -> int:
     settings = load(CollectorSettings, service=SERVICE)
     crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
     methods = ReleasedMethods(method_files.shipped())
     methods.check()
+    policy = disclosure_policy()
     telemetry = configure(SERVICE, settings.telemetry)
     clock, ids = SystemClock(), RandomIds()
     holder = f"{socket.gethostname()}/{os.getpid()}/{ids.new()}"
@@ -193,7 +219,7 @@ def _serve(_: argparse.Namespace) -> int:
         read=new_records.read,
         heartbeats=False,
     )
-    worker = AccountWorker(database=database, methods=methods, province=settings.province, holder=holder)
+    worker = AccountWorker(database=database, methods=methods, province=settings.province, holder=holder, policy=policy)
     accounting = Polling("accounts", worker.step)
     database.subscribe(work_queue.signal(DIRTY_SUBJECTS), accounting.wake)
     publisher = OutboxPublisher(database, settings.kafka, events.OWNED_TOPICS, clock, ids, holder)
@@ -250,6 +276,11 @@ def _with_database() -> AbstractContextManager[tuple[Database, str]]:
 def _database_and_province(settings: CollectorSettings) -> Iterator[tuple[Database, str]]:
     with _opened(settings) as database:
         yield database, settings.province
+
+
+def _rules(parsed: argparse.Namespace) -> int:
+    print(rules_page.markdown() if parsed.markdown else rules_page.table(), end="")
+    return 0
 
 
 def _summary(_: argparse.Namespace) -> int:
@@ -374,8 +405,10 @@ def _explain(parsed: argparse.Namespace) -> int:
             revision = newest_statement(database, code=parsed.subject)
         else:
             revision = statement_as_known_on(database, code=parsed.subject, at=parsed.known_on)
+        answering = evidence_by_accountable(database, code=parsed.subject)
     if parsed.by is None:
         print(statement_text(revision), end="")
+        print(evidence_text(answering), end="")
     elif parsed.json:
         print(totals_json(revision, parsed.by))
     else:
@@ -406,6 +439,16 @@ def _close(parsed: argparse.Namespace) -> int:
         f"{closed.close.month:%Y-%m} closed by {closed.close.operator} at {closed.close.closed_at.isoformat()}"
         f"{' (recorded before)' if closed.again else ''}; {closed.accounts_marked} accounts are stated again"
     )
+    return 0
+
+
+def _scorecard(parsed: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database:
+        rows = scorecard.scorecard(database, provider_code=parsed.provider, month=parsed.month)
+    print(scorecard.text(rows), end="")
+    if parsed.csv is not None:
+        with parsed.csv.open("w", encoding="utf-8", newline="") as file:
+            scorecard.write_csv(rows, file)
     return 0
 
 

@@ -18,10 +18,11 @@ from carbonbureau.accounts.v1 import account_pb2
 
 from services.collector import events, metrics, wire
 from services.collector.consumer import DIRTY_SUBJECTS
-from services.collector.domain import account, claims, closing, effective, posting, statement, subject_code
+from services.collector.domain import account, claims, closing, disclosure, effective, posting, statement, subject_code
 from services.collector.domain.account import AccountView, FormerOwner
 from services.collector.domain.claims import History
 from services.collector.domain.contents.registry import RegistryEntry
+from services.collector.domain.disclosure import THAT_THEY_DIFFER, Accountable, Policy
 from services.collector.domain.effective import Revisions
 from services.collector.domain.emissions import Book
 from services.collector.domain.finding import AccountFinding, FindingState
@@ -67,12 +68,22 @@ class Rebuilt:
 class AccountWorker:
     """Works off the queue of dirty subjects. Any number may run; each subject is rebuilt by one at a time."""
 
-    def __init__(self, *, database: Database, methods: ReleasedMethods, province: str, holder: str, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        methods: ReleasedMethods,
+        province: str,
+        holder: str,
+        lease_s: float = LEASE_S,
+        policy: Policy = THAT_THEY_DIFFER,
+    ) -> None:
         self._database = database
         self._methods = methods
         self._province = province
         self._holder = holder
         self._lease_s = lease_s
+        self._disclosure = policy
 
     def step(self) -> bool:
         """Rebuild the subjects that are due, at most 16, and tell whether there were any."""
@@ -189,7 +200,7 @@ class AccountWorker:
                     statement=exact,
                 )
                 told = _to_be_told(stated.findings, {finding.finding_id for finding in opened}, final.keys(), view)
-                outbox.add_all(transaction, [revised, *_notices(transaction, told, number, known_at)])
+                outbox.add_all(transaction, [revised, *_notices(transaction, told, number, known_at, self._disclosure)])
                 rebuilt = Rebuilt(
                     code=subject.code,
                     account_revision=number,
@@ -375,20 +386,23 @@ def _to_be_told(findings: Iterable[AccountFinding], opened: Set[UUID], final: Se
     return told
 
 
-def _notices(transaction: Transaction, told: Sequence[AccountFinding], number: int, at: datetime) -> list[OutgoingEvent]:
-    """Tell each provider of findings by the records of its own that they name."""
+def _notices(transaction: Transaction, told: Sequence[AccountFinding], number: int, at: datetime, policy: Policy) -> list[OutgoingEvent]:
+    """Tell each provider of findings by the records of its own that they name, as far as others' data allow."""
     named = {finding.finding_id: _named(finding) for finding in told}
     places = store.places(transaction, {submission.submission_id for own in named.values() for submission in own})
     notices = []
     for finding in told:
         for submission in named[finding.finding_id]:
+            message = disclosure.told(finding, provider_code=submission.provider_code, policy=policy)
+            if message is None:
+                continue
             notices.append(
                 events.finding(
                     finding_id=finding.finding_id,
                     told=str(number),
                     rule_id=finding.rule_id,
                     severity=finding.severity,
-                    message=finding.message,
+                    message=f"{message} (answers for it: {disclosure.accountable_for(submission).value})",
                     record=events.RecordName(
                         provider_code=submission.provider_code,
                         kind=submission.kind.value,
@@ -408,6 +422,23 @@ def _named(finding: AccountFinding) -> list[Submission]:
     for submission in finding.evidence:
         by_provider[submission.provider_code].append(submission)
     return [submission for own in by_provider.values() for submission in own[:RECORDS_TOLD_MAX]]
+
+
+# ---- Who answers for what ----
+
+
+def evidence_by_accountable(database: Database, *, code: str) -> dict[tuple[Accountable, str, str], int]:
+    """Count the submissions that count for a subject by who answers for them, provider and kind.
+
+    Raises:
+        Refused: `SUBJECT_NOT_FOUND`.
+    """
+    with database.transaction("accounts.evidence") as transaction:
+        stored = store.submissions_of(transaction, _subject_id(transaction, code))
+    counted: dict[tuple[Accountable, str, str], int] = defaultdict(int)
+    for one in decoded(stored).effective:
+        counted[disclosure.accountable_for(one), one.provider_code, one.kind.value] += 1
+    return counted
 
 
 # ---- What was known when ----

@@ -1,9 +1,10 @@
 """Writes the statement of an account as text for people at a terminal. Reads only the sealed bytes, like any other reader."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from carbonbureau.accounts.v1 import account_pb2
 
+from services.collector.domain.disclosure import Accountable
 from services.collector.store.accounts import SealedRevision
 from services.collector.tables_text import table
 
@@ -14,6 +15,12 @@ def statement_text(revision: SealedRevision) -> str:
     """Write a sealed statement: who, figures by window, newest lines, findings, evidence."""
     statement = account_pb2.AccountStatement.FromString(revision.statement)
     return "\n".join(_sections(statement, revision)) + "\n"
+
+
+def evidence_text(evidence: Mapping[tuple[Accountable, str, str], int]) -> str:
+    """Write who answers for the submissions that count now, by provider and kind."""
+    rows = sorted((who.value, provider_code, kind, str(number)) for (who, provider_code, kind), number in evidence.items())
+    return "\n".join(["\nwho answers for the evidence", *table(("accountable", "provider", "kind", "submissions"), rows)]) + "\n"
 
 
 def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision) -> Iterator[str]:

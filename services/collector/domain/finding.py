@@ -6,6 +6,7 @@ never holds another provider's values, because every provider concerned may read
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from enum import Enum
 from uuid import UUID
 
@@ -48,6 +49,8 @@ class Suspicion:
     facility_id: UUID | None = None
     # Tells apart what one rule says of one facility, period and evidence, e.g. the name of the quantity.
     about: str = ""
+    # How far two statements are apart, relative to the one that counts. Never shown but in the steps that the disclosure policy allows.
+    difference: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +66,7 @@ class AccountFinding:
     evidence: tuple[Submission, ...]
     state: FindingState = FindingState.PROVISIONAL
     about: str = ""
+    difference: Decimal | None = None
 
     def order(self) -> tuple[date, str, str]:
         """Give the place among the findings of a statement: newest period last, then by rule."""
@@ -91,4 +95,5 @@ def account_finding(suspicion: Suspicion, *, rule_id: str, severity: Severity, s
         facility_id=suspicion.facility_id,
         evidence=evidence,
         about=suspicion.about,
+        difference=suspicion.difference,
     )

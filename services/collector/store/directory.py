@@ -44,6 +44,18 @@ _PROVIDER_COLUMNS = (
     PROVIDER.c.signature,
     PROVIDER.c.signature_keys,
 )
+
+
+def calendar_of(transaction: Transaction, provider_code: str) -> dict[str, Expectation]:
+    """Read what is expected of a provider, by kind; nothing of who is not in the directory."""
+    return {
+        kind.value: one
+        for entry in entries(transaction)
+        if entry.provider.code == provider_code
+        for kind, one in entry.terms.calendar.items()
+    }
+
+
 # Asked for every batch of intake, so without the terms.
 _EVERYONE = select(*_PROVIDER_COLUMNS).order_by(PROVIDER.c.provider_code)
 _ENTRIES = select(PROVIDER).where(PROVIDER.c.withdrawn_at.is_(None), PROVIDER.c.purpose.is_not(None)).order_by(PROVIDER.c.provider_code)

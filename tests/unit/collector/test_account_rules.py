@@ -39,6 +39,24 @@ class TestAccountRules:
         assert set(planted) - set(harmless) == {CASES[place].rule_id, *CASES[place].also}
 
 
+# What published reports of pilots said, and the rule that must notice it.
+CONTRADICTIONS = {
+    "photovoltaics of 750 MWh a year that save 6 Mt": ("SAVING_ABOVE_ANY_GRID", "750 MWh that save 6 Mt"),
+    "100 kt of sinks at 28 yuan, financed with 100 million": ("SINK_FINANCED_ABOVE_VALUE", "100 kt at 28 yuan, and 100 million raised"),
+    "-25 % in all, of which the parts give -2.5 %": ("PLAN_PARTS_MISS_TOTAL", "25 % promised, 2.5 % made up of parts"),
+    "0.8 kg of CO2 for a litre of fuel": ("REPORTED_FACTOR_IMPOSSIBLE", "0.8 kg for a litre of diesel, of 0.84 kg"),
+    "45 or 46 of the same thing": ("STATED_DIFFERENTLY", "a return"),
+    "45 or 46 of the same money": ("EXPENDITURE_STATED_DIFFERENTLY", ""),
+}
+
+
+@pytest.mark.parametrize("said", CONTRADICTIONS)
+def test_published_contradictions_are_found_by_rule_and_reason(said: str) -> None:
+    (case,) = (one for one in CASES if (one.rule_id, one.what) == CONTRADICTIONS[said])
+    assert case.rule_id in {one.rule_id for one in findings_of(case.planted_view())}
+    assert "published" in catalogue.RULES[case.rule_id].source
+
+
 class TestCatalogue:
     def test_has_a_planted_case_for_every_account_rule(self) -> None:
         assert {case.rule_id for case in CASES} == {rule.rule_id for rule in catalogue.ACCOUNT_RULES}

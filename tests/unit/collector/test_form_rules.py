@@ -300,6 +300,13 @@ SOUND_ARRIVALS = [
 ]
 
 
+SIGNED = Case(
+    sent=electricity("1"),
+    provider=replace(ENTITLED, signature=SignatureDuty.REQUIRED),
+    signature=Signature(state=SignatureState.SOUND),
+)
+
+
 class TestFormRules:
     @pytest.mark.parametrize(("rule_id", "what", "case"), CASES, ids=[f"{rule_id}: {what}" for rule_id, what, _ in CASES])
     def test_find_their_planted_case_alone(self, rule_id: str, what: str, case: Case) -> None:

@@ -8,9 +8,26 @@ from services.collector.domain.account import AccountView
 from services.collector.domain.contents.registry import RegistryEntry
 from services.collector.domain.directory import Standing
 from services.collector.domain.finding import Severity, Suspicion
+from services.collector.domain.kinds import Kind
 from services.collector.domain.remark import Unposted
 from services.collector.domain.rules.rule import rule
 from services.collector.domain.submission import Submission
+
+# What is stated of the enterprise as a whole and needs no facility number.
+OF_THE_SUBJECT = frozenset(
+    {
+        Kind.GREEN_POWER_CERTIFICATE,
+        Kind.EMISSIONS_INVENTORY,
+        Kind.ENERGY_OVER_CONSUMPTION_NOTICE,
+        Kind.ENVIRONMENTAL_CREDIT_CLASS,
+        Kind.TAX_RETURN,
+        Kind.FINANCIAL_RATIOS,
+        Kind.GREEN_TECHNOLOGY_SUPPLY,
+        Kind.RESEARCH_AND_DEVELOPMENT,
+        Kind.VERIFIER_STATEMENT,
+        Kind.USE_OF_PROCEEDS,
+    }
+)
 
 
 @rule(
@@ -54,7 +71,11 @@ def facility_not_registered(view: AccountView) -> Iterator[Suspicion]:
     rests_on_absence=True,
 )
 def facility_number_missing(view: AccountView) -> Iterator[Suspicion]:
-    unnumbered = [use.submission for use in view.uses if use.facility.standing is Standing.UNNUMBERED_OF_SEVERAL]
+    unnumbered = [
+        use.submission
+        for use in view.uses
+        if use.facility.standing is Standing.UNNUMBERED_OF_SEVERAL and use.submission.kind not in OF_THE_SUBJECT
+    ]
     for provider_code in sorted({submission.provider_code for submission in unnumbered}):
         yield Suspicion(message="figures without facility number of a subject with several registered facilities", about=provider_code)
 
@@ -82,8 +103,8 @@ def facility_of_another_subject(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FACILITY_PASSED_ON",
     severity=Severity.NOTICE,
     rationale="Figures follow the facility: they count on the account of who has it in their period, whoever's code they came under.",
+    possible_harm="Until the code is changed a reader looks for the plant's figures on the wrong account.",
     source="GB/T 32150-2015, 4.1 (boundary of the legal entity); GHG Protocol Corporate Standard, ch. 5 (structural changes)",
-    possible_harm="Counted on the old account, a plant that was sold makes its former owner look worse and the buyer better than they are.",
     innocent_explanation="The provider reports the month of a transfer whole, or has not changed its contract yet.",
     what_to_do="Report the facility under the code of its present owner from now on.",
 )
@@ -101,8 +122,8 @@ def facility_passed_on(view: AccountView) -> Iterator[Suspicion]:
     rule_id="REPORTED_BY_BOTH_OWNERS",
     severity=Severity.WARNING,
     rationale="One provider that states the same quantity under the codes of the old and of the new owner counts it twice.",
+    possible_harm="The month of a transfer counts twice, or a share of it not at all.",
     source="this bureau, identity (README, decisions)",
-    possible_harm="The month of a sale counts double, and the buyer's intensity with it.",
     innocent_explanation="Each of the two was sent its share of the month, stated as the whole month.",
     what_to_do="State the days that each record covers, or withdraw the one under the former owner's code.",
 )
@@ -121,8 +142,8 @@ def reported_by_both_owners(view: AccountView) -> Iterator[Suspicion]:
     rule_id="SUBJECT_ENDED",
     severity=Severity.NOTICE,
     rationale="An enterprise that was merged or deregistered has no account of its own any more; what it was stays on record.",
+    possible_harm="A bank relies on an enterprise that is no more; its obligations went to another.",
     source="GHG Protocol Corporate Standard, ch. 5 (structural changes and the base year)",
-    possible_harm="A bank lends to an enterprise that is none any more, on a grade that nobody will earn again.",
     innocent_explanation="Mergers and ends are lawful; the entry says so.",
     what_to_do="Nothing; readers of the account look at the successor.",
 )
@@ -135,8 +156,8 @@ def subject_ended(view: AccountView) -> Iterator[Suspicion]:
     rule_id="FIGURES_AFTER_THE_END",
     severity=Severity.WARNING,
     rationale="Nobody burns, buys or makes anything after it ended: either it goes on, or the figures are another's.",
+    possible_harm="A dead code is used to carry output or emissions that belong to another.",
     source="this bureau, identity (README, decisions)",
-    possible_harm="The plant's emissions stand where nobody looks, and its new owner appears cleaner than it is.",
     innocent_explanation="A successor took the plant over and no entry says so yet.",
     what_to_do="The registry provider names the successor; the provider reports under the code of who has the plant.",
 )

@@ -18,8 +18,8 @@ def _detail(context: FormContext, state: SignatureState) -> str | None:
     rule_id="FORM_SIGNATURE_MISSING",
     severity=Severity.SEVERE,
     rationale="Whose statements must bind it later signs them itself: the broker's log shows who sent, not who said so.",
+    possible_harm="A statement counts with the best data quality that nobody can be held to.",
     source="provider directory; 电子签名法 Art. 13",
-    possible_harm="Anybody who reaches the topic could put words into a verifier's mouth, and a firm's figures would count as verified.",
     innocent_explanation="A second program of the provider sends by the same principal and does not sign yet.",
     what_to_do="Sign the value bytes and send the detached JWS in the header jws (docs/providers.md).",
 )
@@ -33,8 +33,8 @@ def signature_missing(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_SIGNATURE_MALFORMED",
     severity=Severity.SEVERE,
     rationale="A signature that cannot be read proves nothing, and may hide that there was none.",
+    possible_harm="A figure counts as signed that nobody signed.",
     source=_SOURCE,
-    possible_harm="A record nobody answers for would count as a verifier's.",
     innocent_explanation="The payload was left in the JWS, or the library wrote another algorithm by default.",
     what_to_do="Write <protected header>..<signature> with alg EdDSA, kid and iat, in base64url without padding.",
 )
@@ -46,8 +46,8 @@ def signature_malformed(received: Received, context: FormContext) -> str | None:
     rule_id="FORM_SIGNATURE_KEY_UNKNOWN",
     severity=Severity.SEVERE,
     rationale="Only a key that the provider has registered speaks for it.",
+    possible_harm="Whoever has any key at all speaks for the verifier.",
     source=_SOURCE,
-    possible_harm="A stranger's statement would raise or lower the standing of a firm's figures.",
     innocent_explanation="A new key is used before it was added to the directory.",
     what_to_do="Have the key added to the provider's entry, then send the record again; kid is the RFC 7638 thumbprint.",
 )
@@ -59,8 +59,8 @@ def signature_key_unknown(received: Received, context: FormContext) -> str | Non
     rule_id="FORM_SIGNATURE_TIME",
     severity=Severity.SEVERE,
     rationale="A retired key stays good for what was signed within its time, and for nothing else: its private part may be anywhere.",
+    possible_harm="Whoever found a retired key rewrites the past.",
     source="provider directory",
-    possible_harm="Who finds an old key could verify figures after the fact, and no bank could tell.",
     innocent_explanation="The clock of the signing machine is wrong, or the program still holds the key before the last.",
     what_to_do="Set the clock, sign with the current key at the time of sending, and send the record again.",
 )
@@ -72,8 +72,8 @@ def signature_not_in_time(received: Received, context: FormContext) -> str | Non
     rule_id="FORM_SIGNATURE_WRONG",
     severity=Severity.SEVERE,
     rationale="What was signed is not what has come.",
+    possible_harm="A figure was changed on its way, and the subject is graded by it.",
     source=_SOURCE,
-    possible_harm="A figure changed on the way would reach the account under the verifier's name.",
     innocent_explanation="The message was serialised twice, once to be signed and once to be sent: protobuf and JSON are not canonical.",
     what_to_do="Serialise once, sign those bytes and send those bytes.",
 )

@@ -76,6 +76,7 @@ def providers_differ(view: AccountView) -> Iterator[Suspicion]:
                     period=passed.figure.period,
                     facility_id=resolution.quantity.facility_id,
                     about=resolution.quantity.name(),
+                    difference=passed.difference(),
                 )
 
 

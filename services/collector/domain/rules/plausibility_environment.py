@@ -136,11 +136,14 @@ def over_consumption_within_quota(view: AccountView) -> Iterator[Suspicion]:
 )
 def measured_without_plan(view: AccountView) -> Iterator[Suspicion]:
     plans = list(contents(view, QualityControlPlan))
+    told: set[str] = set()
     for one in stated(view, FuelUse):
         filed = [plan for _, plan in plans if plan.filed_date < one.period.end]
         ncv = one.content.ncv_gj_per_unit is None or any(plan.measures_ncv for plan in filed)
         carbon = one.content.carbon_content_tc_per_gj is None or any(plan.measures_carbon_content for plan in filed)
-        if not (ncv and carbon):
+        # Once for each fuel: every month says the same.
+        if not (ncv and carbon) and one.content.fuel_code not in told:
+            told.add(one.content.fuel_code)
             yield one.suspicion("a measured value that no quality control plan covers", about=one.content.fuel_code)
 
 
@@ -200,7 +203,7 @@ def ultra_low_without_publication(view: AccountView) -> Iterator[Suspicion]:
 
 
 @rule(
-    rule_id="OUTPUT_AFTER_STRIKE_OFF",
+    rule_id="OUTPUT_AFTER_DEREGISTRATION",
     severity=Severity.WARNING,
     rationale="A subject that was struck off makes nothing any more.",
     possible_harm="A dead code is used to carry output or emissions that belong to another.",
@@ -208,7 +211,7 @@ def ultra_low_without_publication(view: AccountView) -> Iterator[Suspicion]:
     innocent_explanation="The plant goes on under a successor, and the agency still uses the old code.",
     what_to_do="Report under the code of the successor; the registry sends the structural change.",
 )
-def output_after_strike_off(view: AccountView) -> Iterator[Suspicion]:
+def output_after_deregistration(view: AccountView) -> Iterator[Suspicion]:
     if not view.entries:
         return
     entry = view.entries[-1]

@@ -16,7 +16,7 @@ from services.collector.domain.account import LINES_MAX
 from services.collector.domain.claims import History
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import MethodPack
-from tests.unit.collector.planted import REGISTERED, STEEL, Planted
+from tests.unit.collector.planted import REGISTERED, STEEL, Planted, say
 from tests.unit.collector.submissions import (
     DECLARED,
     INVOICED,
@@ -505,5 +505,12 @@ CASES: list[Planted] = [
         what="seven of nine are fewer than four of five",
         sent=_months("10000", "11000", "12000", "13000", "14000", "15000", "16000", "17000", "18123", "19123"),
         harmless=_months("10000", "11000", "12000", "13000", "14000", "15000", "16000", "18123", "19123"),
+    ),
+    Planted(
+        rule_id="FACILITY_NUMBER_MISSING",
+        what="a return is of the enterprise",
+        sent=[("ndrc-sx", entry(owned("F1"), owned("F2"))), ("a", electricity("1"))],
+        also={"EMISSIONS_WITHOUT_OUTPUT"},
+        harmless=[("ndrc-sx", entry(owned("F1"), owned("F2"))), say("tax_return", revenue_yuan="5", tax_paid_yuan="1")],
     ),
 ]

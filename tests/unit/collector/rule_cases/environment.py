@@ -51,6 +51,7 @@ def _listing(*, removed: str = "", kind: str = "INSOLVENCY") -> Sent:
 
 
 MEASURED: Sent = ("a", fuel("1", ncv="25", carbon="0.026"))
+AGAIN: Sent = ("a", fuel("2", ncv="25", carbon="0.026", period=month(2024, 2)))
 
 CASES: list[Planted] = [
     pair("PENALTY_FOR_FALSIFICATION", finds=_penalty(ground="FALSIFIED_CARBON_DATA"), passes=_penalty()),
@@ -78,7 +79,7 @@ CASES: list[Planted] = [
     pair("OUTPUT_WITHOUT_PERMIT", "who has none may need none", before=[("a", output("5"))], finds=_permit(state="EXPIRED"), passes=[]),
     pair("OVER_CONSUMPTION_WITHIN_QUOTA", finds=_notice("100", "100"), passes=_notice("100", "100.1")),
     pair("MEASURED_WITHOUT_PLAN", "none filed in time", before=[MEASURED], finds=_control(day="2024-02-01"), passes=_control()),
-    pair("MEASURED_WITHOUT_PLAN", "calorific value", before=[MEASURED], finds=_control(ncv=False), passes=_control()),
+    pair("MEASURED_WITHOUT_PLAN", "calorific value", before=[MEASURED, AGAIN], finds=_control(ncv=False), passes=_control()),
     pair("MEASURED_WITHOUT_PLAN", "carbon content", before=[MEASURED], finds=_control(carbon=False), passes=_control()),
     pair("MEASURED_WITHOUT_PLAN", "defaults need none", finds=("a", fuel("1", ncv="25")), passes=("a", fuel("1"))),
     pair("MEASURED_WITHOUT_PLAN", "defaults need none, the other", finds=("a", fuel("1", carbon="0.026")), passes=("a", fuel("1"))),
@@ -107,15 +108,15 @@ CASES: list[Planted] = [
     ),
     pair("ULTRA_LOW_WITHOUT_PUBLICATION", "in part", finds=_status("PARTLY_PUBLISHED"), passes=_status("NOT_BEGUN")),
     pair(
-        "OUTPUT_AFTER_STRIKE_OFF",
+        "OUTPUT_AFTER_DEREGISTRATION",
         "struck off",
         before=[("a", output("0.5")), ("a", output("5", period=month(2023, 12))), ("a", output("0", route="gas"))],
         finds=_entry("DEREGISTERED"),
         passes=_entry("OPERATING"),
     ),
-    pair("OUTPUT_AFTER_STRIKE_OFF", "licence taken", before=[("a", output("5"))], finds=_entry("REVOKED"), passes=_entry("SUSPENDED")),
+    pair("OUTPUT_AFTER_DEREGISTRATION", "licence taken", before=[("a", output("5"))], finds=_entry("REVOKED"), passes=_entry("SUSPENDED")),
     pair(
-        "OUTPUT_AFTER_STRIKE_OFF",
+        "OUTPUT_AFTER_DEREGISTRATION",
         "nobody knows of an end",
         before=[("a", output("5"))],
         finds=_entry("REVOKED"),
