@@ -94,7 +94,7 @@ class AccountView:
 
     @cached_property
     def uses_by_place(self) -> Mapping[tuple[type[Content], UUID], Sequence[Use]]:
-        """Group what counts on this subject's facilities, also what came under a former owner's code, by what it states and where; in time."""
+        """Group what counts on the subject's facilities, also under a former owner's code, by what it states and where; in time."""
         groups: dict[tuple[type[Content], UUID], list[Use]] = defaultdict(list)
         for use in (*self.uses, *self.inherited):
             if use.facility.counts():
