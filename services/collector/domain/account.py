@@ -43,6 +43,11 @@ class Use:
     submission: Submission
     facility: Facility
 
+    def begins(self) -> date:
+        """Give the first day of its period."""
+        assert self.submission.period is not None
+        return self.submission.period.start
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormerOwner:
@@ -104,12 +109,12 @@ class AccountView:
 
     @cached_property
     def uses_by_place(self) -> Mapping[tuple[type[Content], UUID], Sequence[Use]]:
-        """Group what counts on this subject's facilities, also what came under a former owner's code, by what it states and where."""
+        """Group what counts on the subject's facilities, also under a former owner's code, by what it states and where; in time."""
         groups: dict[tuple[type[Content], UUID], list[Use]] = defaultdict(list)
         for use in (*self.uses, *self.inherited):
             if use.facility.counts():
                 groups[type(use.submission.content), use.facility.facility_id].append(use)
-        return groups
+        return {place: sorted(uses, key=Use.begins) for place, uses in groups.items()}
 
 
 def draw_up(

@@ -29,7 +29,7 @@ from services.collector.domain.finding import Severity, Suspicion
 from services.collector.domain.kinds import Content
 from services.collector.domain.rules.plausibility import MEASURED_RANGE
 from services.collector.domain.rules.rule import rule
-from services.collector.domain.rules.stated import Stated, Total, at, same_place_and_days, stated, total
+from services.collector.domain.rules.stated import Stated, Total, beginning_in, same_place_and_days, stated, total
 from services.common.civil_time import Period
 
 # Units run a little above the capacity on their plate; ours.
@@ -279,9 +279,9 @@ def stock_not_carried_over(view: AccountView) -> Iterator[Suspicion]:
 )
 def fuel_not_bought(view: AccountView) -> Iterator[Suspicion]:
     for one in stated(view, FuelUse):
-        bought = [other for other in at(view, FuelPurchase, one.facility_id) if other.period == one.period]
-        supplied = {other.content.fuel_code for other in bought}
-        supplied |= {other.content.fuel_code for other in at(view, FuelStock, one.facility_id) if other.period == one.period}
+        bought = {other.content.fuel_code for other in beginning_in(view, FuelPurchase, one.facility_id, one.period)}
+        stocks = beginning_in(view, FuelStock, one.facility_id, one.period)
+        supplied = bought | {other.content.fuel_code for other in stocks}
         if bought and one.content.fuel_code not in supplied and one.content.quantity > 0:
             yield one.suspicion(f"{one.content.fuel_code} was used, and neither bought nor in stock", about=one.content.fuel_code)
 

@@ -4,6 +4,7 @@ Totals follow the account's own choice between providers (quantity.py): the best
 code, and only what covers exactly the days asked for is a total. Nothing here is a rule.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from itertools import pairwise
 from typing import Generic, TypeVar, cast
 from uuid import UUID
 
-from services.collector.domain.account import AccountView
+from services.collector.domain.account import AccountView, Use
 from services.collector.domain.basis import Basis
 from services.collector.domain.coverage import lies_within
 from services.collector.domain.finding import Suspicion
@@ -69,9 +70,22 @@ def stated(view: AccountView, of: type[C]) -> Iterator[Stated[C]]:
 def at(view: AccountView, of: type[C], facility_id: UUID) -> Iterator[Stated[C]]:
     """Give everything of one content at one facility."""
     for use in view.uses_by_place.get((cast(type[Content], of), facility_id), ()):
-        period = use.submission.period
-        assert period is not None
-        yield Stated(submission=use.submission, content=cast(C, use.submission.content), period=period, facility_id=facility_id)
+        yield _stated(use)
+
+
+def beginning_in(view: AccountView, of: type[C], facility_id: UUID, days: Period) -> Iterator[Stated[C]]:
+    """Give everything of one content at one facility whose period begins on one of these days."""
+    uses = view.uses_by_place.get((cast(type[Content], of), facility_id), ())
+    for place in range(bisect_left(uses, days.start, key=Use.begins), len(uses)):
+        if uses[place].begins() >= days.end:
+            return
+        yield _stated(uses[place])
+
+
+def _stated(use: Use) -> Stated[C]:
+    period = use.submission.period
+    assert period is not None
+    return Stated(submission=use.submission, content=cast(C, use.submission.content), period=period, facility_id=use.facility.facility_id)
 
 
 def total(
@@ -88,7 +102,7 @@ def total(
     `code` takes what is stated of one fuel or product alone.
     """
     by_provider: dict[str, list[Stated[C]]] = defaultdict(list)
-    for one in at(view, of, facility_id):
+    for one in beginning_in(view, of, facility_id, days):
         if lies_within(one.period, days) and code in ("", _code(one.content)) and amount(one.content) is not None:
             by_provider[one.submission.provider_code].append(one)
     found = []
