@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects import postgresql
 
+from services.collector.domain.envelope import Envelope
 from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
 from services.collector.domain.submission import Outcome
@@ -18,6 +19,7 @@ from services.collector.tables import (
     FACILITY_CLAIM,
     QUARANTINED_RECORD,
     RECEIPT,
+    RECORD_ENVELOPE,
     RECORD_FINDING,
     REJECTED_RECORD,
     SUBJECT,
@@ -225,6 +227,16 @@ def append_duplicates(transaction: Transaction, rows: Iterable[Sequence[Any]]) -
 
 def append_quarantined(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
     append(transaction, QUARANTINED_RECORD, rows)
+
+
+def append_envelopes(transaction: Transaction, rows: Iterable[tuple[Place, Envelope]]) -> None:
+    """Keep what came around the bytes of records."""
+    kept = ((place, one.bounded()) for place, one in rows)
+    append(
+        transaction,
+        RECORD_ENVELOPE,
+        [(place.topic_id, place.partition, place.offset, one.record_key, one.is_json, one.jws) for place, one in kept],
+    )
 
 
 def append_record_findings(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
