@@ -127,7 +127,7 @@ def _measure(server: PostgresServer, subjects: int) -> Size:
     begun = time.monotonic()
     with database.transaction("bench.directory") as transaction:
         entries = parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))
-        directory.replace_directory(transaction, [(one.provider, one.department) for one in entries], at=transaction.now())
+        directory.replace_directory(transaction, entries, at=transaction.now())
     taken = _take_in(database, _records(subjects))
     print(f"{subjects:,} subjects: {taken:,} submissions taken in, {time.monotonic() - begun:.0f} s", flush=True)
     with server.connect_as_admin(database=name) as admin:
