@@ -9,7 +9,7 @@ EXPORTS := PYTHONUNBUFFERED=1
 # What our contracts import, fetched once; generated like our own, so that the two are one tree of Python modules.
 PROTO_IMPORTS := .state/proto-imports/buf/validate/validate.proto
 
-.PHONY: all help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness bench-intake proto proto-check generate-into proto-image docs clean
+.PHONY: all help env lock run status stop verify test test-unit test-deep lint format bench bench-freshness bench-intake bench-accounts proto proto-check generate-into proto-image docs clean
 
 all: $(STAMP) help
 
@@ -69,13 +69,16 @@ format: $(STAMP) ## Format and sort imports
 	@$(VENV)/bin/ruff check --fix-only --quiet .
 	@$(VENV)/bin/ruff format --quiet .
 
-bench: bench-freshness bench-intake ## Every benchmark
+bench: bench-freshness bench-intake bench-accounts ## Every benchmark
 
 bench-freshness: $(STAMP) ## Submission published to new grade seen by a bank (p50, p95)
 	@$(EXPORTS) $(PY) -m tests.bench.freshness
 
 bench-intake: $(STAMP) ## Whole intake over bare poll, COPY and upsert of the same rows, in one process and in two
 	@$(EXPORTS) $(PY) -m tests.bench.intake
+
+bench-accounts: $(STAMP) ## Cost and memory of one more account among 1,000 to 100,000 (CARBONBUREAU_BENCH_ACCOUNTS_SIZES for fewer)
+	@$(EXPORTS) $(PY) -m tests.bench.accounts
 
 ##@ Contracts
 PROTOC = $(PY) -m grpc_tools.protoc -Iproto -I.state/proto-imports --plugin=protoc-gen-mypy=$(VENV)/bin/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(VENV)/bin/protoc-gen-mypy_grpc

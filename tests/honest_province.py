@@ -5,7 +5,8 @@ monitors, invoices, returns, ratios, inventories, verification, permits, classes
 is not published: the province stays as light as it was, and false-alarm rates are measured here.
 """
 
-from __future__ import annotations
+from __future__ from math import ceil
+import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -201,7 +202,8 @@ class _More:
         for number, (movement, share) in enumerate([("GRANTED", 0.97), ("BOUGHT", 0.04), ("SURRENDERED", 1.0)]):
             content = {
                 "ets_year": of,
-                "quantity_t": _amount(verified * share, 0),
+                # Allowances are whole tonnes: who surrenders rounds up.
+                "quantity_t": str(ceil(verified * share)),
                 "transaction_number": f"{self._truth.subject.key}-{of}-{number}",
             }
             if movement == "BOUGHT":

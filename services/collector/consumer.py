@@ -7,22 +7,20 @@ means for an account is decided when its subject is rebuilt, so that the order o
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.collector import events, metrics, new_records, signatures
+from services.collector.arrival import Arrival
 from services.collector.domain import claims, merkle, provider, subject_code
 from services.collector.domain.contents.registry import RegistryEntry, StructuralChange
-from services.collector.domain.envelope import Envelope
 from services.collector.domain.finding import RecordFinding
 from services.collector.domain.kinds import Domain, Kind
-from services.collector.domain.place import Place
 from services.collector.domain.provider import Provider
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
-from services.collector.domain.submission import BusinessKey, Outcome, Received, shown
+from services.collector.domain.submission import BusinessKey, Outcome, shown
 from services.collector.new_records import ReadRecord
 from services.collector.store import directory
 from services.collector.store import records as store
@@ -51,42 +49,12 @@ _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
 _ACCEPTED = (Outcome.ACCEPTED, Outcome.PARKED)
 
 
-@dataclass(slots=True)
-class _Arrival:
-    """One record on its way through a batch; the outcome is decided step by step. Its first fields are those of `ReadRecord`."""
-
-    record: Record
-    sha256: bytes
-    is_json: bool
-    received: Received | None
-    unreadable: str
-    provider: Provider
-    findings: Sequence[RecordFinding] = ()
-    outcome: Outcome | None = None
-    submission_id: UUID | None = None
-    subject_id: UUID | None = None
-
-    @property
-    def value(self) -> bytes:
-        return self.record.value or b""
-
-    def place(self) -> Place:
-        record = self.record
-        return Place(topic=record.topic, topic_id=record.topic_id, partition=record.partition, offset=record.offset)
-
-    def record_number(self) -> str:
-        return shown(self.received.record_number) if self.received is not None else ""
-
-    def record_revision(self) -> int:
-        return self.received.record_revision if self.received is not None else 0
-
-
 class TakenAgain:
     """What became of a record that was judged again."""
 
-    def __init__(self, arrival: _Arrival) -> None:
+    def __init__(self, arrival: Arrival) -> None:
         self._arrival = arrival
-        self.place = arrival.place()
+        self.place = arrival.place
         self.provider_code = arrival.provider.code
         self.sha256 = arrival.sha256
         self.unreadable = arrival.unreadable
@@ -124,8 +92,7 @@ class Intake:
         # 2. Keep what is new; the database decides what is held already, under the same bytes or under others.
         accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
         # 3. Keep everything else with its reason, so that each record can be ticked off.
-        _set_aside(transaction, [one for one in arrivals if one.outcome not in _ACCEPTED], now)
-        _keep_envelopes(transaction, arrivals)
+        _set_aside(transaction, arrivals, now)
         # 4. Answer: one receipt for each partition, one notice for each finding, unreadable bytes to quarantine.
         outbox.add_all(transaction, [*_receipts(transaction, stretches, now), *_told(arrivals, now)])
         # 5. Have the accounts concerned rebuilt. Last, because the marks stay locked until the commit.
@@ -140,16 +107,12 @@ class Intake:
         """
         now = transaction.now()
         known = directory.everyone(transaction)
-        arrivals = [
-            arrival
-            for record, received_at in records
-            for arrival in _examined_all([new_records.read(record)], known, now, first_received_at=received_at)
-        ]
+        arrivals = [one for record, received_at in records for one in _examined_all([new_records.read(record)], known, now, received_at)]
         accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
         work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
         return [TakenAgain(arrival) for arrival in arrivals]
 
-    def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[_Arrival]:
+    def _keep(self, transaction: Transaction, candidates: Sequence[Arrival], now: datetime) -> list[Arrival]:
         """Keep candidates as submissions, each business key once, and return those accepted."""
         _lock_facilities(transaction, candidates)
         codes = _codes(candidates)
@@ -175,9 +138,9 @@ class Intake:
         store.append_claims(transaction, [claim for arrival in accepted if _is_of_the_register(arrival) for claim in self._claims(arrival)])
         return accepted
 
-    def _claims(self, arrival: _Arrival) -> list[tuple[str, UUID, UUID]]:
+    def _claims(self, arrival: Arrival) -> list[tuple[str, UUID, UUID]]:
         """List which facilities a record of the register names, for whom; an empty number stands for all that a merged subject had."""
-        content, submission_id, subject_id = _received(arrival).content, arrival.submission_id, arrival.subject_id
+        content, submission_id, subject_id = arrival.sound().content, arrival.submission_id, arrival.subject_id
         assert submission_id is not None
         assert subject_id is not None
         match content:
@@ -199,20 +162,20 @@ class Intake:
 
 
 def _examined_all(
-    records: Sequence[ReadRecord], known: Mapping[str, Provider], now: datetime, *, first_received_at: datetime | None = None
-) -> list[_Arrival]:
-    """Check records of one topic, which are all of one provider, by the rules of now; a signature is judged by when they came first."""
+    records: Sequence[ReadRecord], known: Mapping[str, Provider], now: datetime, received_at: datetime | None = None
+) -> list[Arrival]:
+    """Check records of one topic, which are all of one provider, by the rules of now; signatures by when the records came first."""
     domain, code = provider.domain_and_code(records[0].record.topic)
     publisher = (known.get(code) or provider.stranger(code)).as_published(domain)
-    return [_examined(_Arrival(*read, publisher), domain, now, first_received_at or now) for read in records]
+    return [_examined(Arrival(*read, publisher), domain, now, received_at or now) for read in records]
 
 
-def _examined(arrival: _Arrival, domain: Domain, now: datetime, first_received_at: datetime) -> _Arrival:
+def _examined(arrival: Arrival, domain: Domain, now: datetime, received_at: datetime) -> Arrival:
     if arrival.received is None:
         arrival.outcome = Outcome.QUARANTINED
         return arrival
     record = arrival.record
-    signature = signatures.examined(record.headers, record.value, provider=arrival.provider, received_at=first_received_at)
+    signature = signatures.examined(record.headers, record.value, provider=arrival.provider, received_at=received_at)
     context = FormContext(
         provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now, signature=signature
     )
@@ -234,28 +197,23 @@ def _text_key(key: bytes | None) -> str | None:
 # ---- Step 2: keep ----
 
 
-def _received(arrival: _Arrival) -> Received:
-    assert arrival.received is not None
-    return arrival.received
-
-
-def _codes(arrivals: Iterable[_Arrival]) -> set[str]:
+def _codes(arrivals: Iterable[Arrival]) -> set[str]:
     """List whose accounts records may concern by themselves: their subjects', and those of the successors that they name."""
     codes = set()
     for arrival in arrivals:
-        received = _received(arrival)
+        received = arrival.sound()
         codes.add(received.subject_code)
         if isinstance(received.content, StructuralChange):
             codes |= claims.successor_codes(received.content)
     return codes
 
 
-def _is_of_the_register(arrival: _Arrival) -> bool:
-    return _received(arrival).kind in _REGISTER_KINDS
+def _is_of_the_register(arrival: Arrival) -> bool:
+    return arrival.sound().kind in _REGISTER_KINDS
 
 
-def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
-    received = _received(arrival)
+def _key(arrival: Arrival, subject_id: UUID) -> BusinessKey:
+    received = arrival.sound()
     assert received.kind is not None
     return BusinessKey(
         provider_code=arrival.provider.code,
@@ -266,23 +224,23 @@ def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
     )
 
 
-def _lock_facilities(transaction: Transaction, arrivals: Sequence[_Arrival]) -> None:
+def _lock_facilities(transaction: Transaction, arrivals: Sequence[Arrival]) -> None:
     if arrivals:
         store.lock_facilities(transaction, exclusive=any(_is_of_the_register(arrival) for arrival in arrivals))
 
 
 def _first_of_each_key(
-    transaction: Transaction, candidates: Sequence[_Arrival], subjects: Mapping[str, UUID]
-) -> tuple[dict[UUID, _Arrival], set[UUID]]:
+    transaction: Transaction, candidates: Sequence[Arrival], subjects: Mapping[str, UUID]
+) -> tuple[dict[UUID, Arrival], set[UUID]]:
     """Take the first arrival under each business key, and name those that are corrections before a revision they follow.
 
     Nothing is rejected for what it corrects: that would depend on what came first. That one is parked only says what the receipt
     says, and whom to rebuild when what it waits for comes: what counts is found anew from all submissions of the account.
     """
-    first: dict[UUID, _Arrival] = {}
+    first: dict[UUID, Arrival] = {}
     ids_before: dict[UUID, list[UUID]] = {}
     for arrival in candidates:
-        arrival.subject_id = subjects[_received(arrival).subject_code]
+        arrival.subject_id = subjects[arrival.sound().subject_code]
         key = _key(arrival, arrival.subject_id)
         arrival.submission_id = key.submission_id()
         if first.setdefault(arrival.submission_id, arrival) is arrival and key.record_revision > 1:
@@ -299,8 +257,8 @@ def _first_of_each_key(
     return first, parked
 
 
-def _row(arrival: _Arrival, parked: bool, now: datetime) -> NewSubmission:
-    received, record = _received(arrival), arrival.record
+def _row(arrival: Arrival, parked: bool, now: datetime) -> NewSubmission:
+    received, record = arrival.sound(), arrival.record
     assert received.kind is not None
     assert arrival.submission_id is not None
     assert arrival.subject_id is not None
@@ -329,10 +287,11 @@ def _row(arrival: _Arrival, parked: bool, now: datetime) -> NewSubmission:
 # ---- Step 3: keep the others ----
 
 
-def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: datetime) -> None:
+def _set_aside(transaction: Transaction, arrivals: Sequence[Arrival], now: datetime) -> None:
     by_outcome = defaultdict(list)
     for arrival in arrivals:
-        by_outcome[arrival.outcome].append(arrival)
+        if arrival.outcome not in _ACCEPTED:
+            by_outcome[arrival.outcome].append(arrival)
     store.append_duplicates(transaction, [(*_position(one), one.submission_id, now) for one in by_outcome[Outcome.DUPLICATE]])
     store.append_quarantined(
         transaction,
@@ -341,33 +300,24 @@ def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: date
             for one in by_outcome[Outcome.QUARANTINED]
         ],
     )
+    aside = (Outcome.REJECTED, Outcome.QUARANTINED)
+    kept = [(one.place, one.envelope) for one in arrivals if one.is_signed() or one.outcome in aside]
+    store.append_envelopes(transaction, kept)
     rejected = by_outcome[Outcome.REJECTED]
     store.append_rejected(transaction, [_rejected_row(one, now) for one in rejected])
     store.append_record_findings(transaction, [row for one in rejected for row in _finding_rows(one, now)])
 
 
-def _keep_envelopes(transaction: Transaction, arrivals: Sequence[_Arrival]) -> None:
-    """Keep the key and headers of what may be judged again, and of every record that was signed: they are part of what it proves."""
-    aside = (Outcome.REJECTED, Outcome.QUARANTINED)
-    kept = [(one.place(), _envelope(one)) for one in arrivals if one.outcome in aside or signatures.HEADER in one.record.headers]
-    store.append_envelopes(transaction, kept)
-
-
-def _position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
+def _position(arrival: Arrival) -> tuple[UUID, int, int, str, str]:
     record = arrival.record
     return (record.topic_id, record.partition, record.offset, record.topic, arrival.provider.code)
 
 
-def _envelope(arrival: _Arrival) -> Envelope:
-    record = arrival.record
-    return Envelope(record_key=record.key, is_json=arrival.is_json, jws=record.headers.get(signatures.HEADER))
-
-
-def _rejected_row(arrival: _Arrival, now: datetime) -> tuple[object, ...]:
+def _rejected_row(arrival: Arrival, now: datetime) -> tuple[object, ...]:
     return (
         *_position(arrival),
-        shown(_received(arrival).subject_code),
-        _received(arrival).kind or "",
+        shown(arrival.sound().subject_code),
+        arrival.sound().kind or "",
         arrival.record_number(),
         arrival.record_revision(),
         arrival.value,
@@ -377,14 +327,24 @@ def _rejected_row(arrival: _Arrival, now: datetime) -> tuple[object, ...]:
     )
 
 
-def _finding_rows(arrival: _Arrival, now: datetime) -> list[tuple[object, ...]]:
+def _finding_rows(arrival: Arrival, now: datetime) -> list[tuple[object, ...]]:
+    place = arrival.place
     return [
-        (_finding_id(arrival, finding), *_position(arrival)[:3], finding.rule_id, finding.severity.name, finding.message, now)
+        (
+            _finding_id(arrival, finding),
+            place.topic_id,
+            place.partition,
+            place.offset,
+            finding.rule_id,
+            finding.severity.name,
+            finding.message,
+            now,
+        )
         for finding in arrival.findings
     ]
 
 
-def _finding_id(arrival: _Arrival, finding: RecordFinding) -> UUID:
+def _finding_id(arrival: Arrival, finding: RecordFinding) -> UUID:
     record = arrival.record
     return derived_id(
         "record-finding", topic_id=record.topic_id, partition=record.partition, record_offset=record.offset, rule_id=finding.rule_id
@@ -394,12 +354,12 @@ def _finding_id(arrival: _Arrival, finding: RecordFinding) -> UUID:
 # ---- Step 4: answer ----
 
 
-def _receipts(transaction: Transaction, stretches: Iterable[Sequence[_Arrival]], now: datetime) -> list[OutgoingEvent]:
+def _receipts(transaction: Transaction, stretches: Iterable[Sequence[Arrival]], now: datetime) -> list[OutgoingEvent]:
     """Make one receipt for each stretch of a partition; arrivals stand in the order of their offsets."""
     made = []
     rows = []
     for group in stretches:
-        first, last_offset = group[0].place(), group[-1].record.offset
+        first, last_offset = group[0].place, group[-1].record.offset
         root = merkle.tree_hash([arrival.sha256 for arrival in group])
         outcomes = [(one.record.offset, one.record_number(), one.record_revision(), _outcome(one)) for one in group]
         event = events.receipt(first=first, provider_code=group[0].provider.code, known_at=now, merkle_root=root, outcomes=outcomes)
@@ -427,13 +387,13 @@ def _receipts(transaction: Transaction, stretches: Iterable[Sequence[_Arrival]],
     return made
 
 
-def _told(arrivals: Iterable[_Arrival], now: datetime) -> list[OutgoingEvent]:
+def _told(arrivals: Iterable[Arrival], now: datetime) -> list[OutgoingEvent]:
     told = []
     for arrival in arrivals:
         if arrival.outcome is Outcome.QUARANTINED:
             told.append(
                 events.quarantined(
-                    place=arrival.place(),
+                    place=arrival.place,
                     provider_code=arrival.provider.code,
                     reason=arrival.unreadable,
                     value=arrival.value,
@@ -450,23 +410,23 @@ def _told(arrivals: Iterable[_Arrival], now: datetime) -> list[OutgoingEvent]:
                     message=finding.message,
                     record=events.RecordName(
                         provider_code=arrival.provider.code,
-                        kind=_received(arrival).kind or "",
+                        kind=arrival.sound().kind or "",
                         record_number=arrival.record_number(),
                         record_revision=arrival.record_revision(),
                     ),
-                    place=arrival.place(),
+                    place=arrival.place,
                     known_at=now,
                 )
             )
     return told
 
 
-def _counts(group: Iterable[_Arrival]) -> dict[Outcome, int]:
+def _counts(group: Iterable[Arrival]) -> dict[Outcome, int]:
     settled = [_outcome(arrival) for arrival in group]
     return {outcome: settled.count(outcome) for outcome in Outcome}
 
 
-def _outcome(arrival: _Arrival) -> Outcome:
+def _outcome(arrival: Arrival) -> Outcome:
     assert arrival.outcome is not None, "every record has an outcome"
     return arrival.outcome
 
@@ -474,7 +434,7 @@ def _outcome(arrival: _Arrival) -> Outcome:
 # ---- Step 5: mark ----
 
 
-def _marks(transaction: Transaction, accepted: Sequence[_Arrival], now: datetime) -> list[Mark]:
+def _marks(transaction: Transaction, accepted: Sequence[Arrival], now: datetime) -> list[Mark]:
     """Mark the subjects of accepted submissions, and everyone else whom they concern.
 
     Those are whose facilities a new record of the register may give to another, who took a facility over whose figures still come under
@@ -495,8 +455,8 @@ def _marks(transaction: Transaction, accepted: Sequence[_Arrival], now: datetime
     return [Mark(key=str(subject_id), priority=priority, delay_ms=COALESCE_MS) for subject_id, priority in priorities.items()]
 
 
-def _priority(arrival: _Arrival, now: datetime) -> int:
-    received = _received(arrival)
+def _priority(arrival: Arrival, now: datetime) -> int:
+    received = arrival.sound()
     if received.record_revision > 1:
         return PRIORITY_CORRECTION
     if received.compiled_at is not None and now - received.compiled_at > BACKFILL_AGE:
@@ -504,7 +464,7 @@ def _priority(arrival: _Arrival, now: datetime) -> int:
     return PRIORITY_LIVE
 
 
-def _count(stretches: Iterable[Sequence[_Arrival]]) -> None:
+def _count(stretches: Iterable[Sequence[Arrival]]) -> None:
     for group in stretches:
         for outcome, number in _counts(group).items():
             if number:

@@ -141,7 +141,7 @@ def _record(one: SetAside) -> tuple[Record, datetime]:
         key=one.envelope.record_key,
         value=one.value,
         headers=headers,
-        timestamp=one.received_at,
+        timestamp_ms=int(one.received_at.timestamp() * 1000),
     )
     return record, one.received_at
 

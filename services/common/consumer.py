@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -46,6 +47,8 @@ _PROGRESS_S_MAX = 120.0
 
 
 __all__ = ["Consumer", "Handle", "Record", "Recoverable"]
+
+_TIMESTAMP = attrgetter("timestamp_ms")
 
 Handle = Callable[[Transaction, Sequence[Any]], None]
 
@@ -386,7 +389,7 @@ class Consumer:
             labels = {"consumer": self._name}
             metrics.CONSUMER_RECORDS.add(len(batch.records), labels)
             metrics.CONSUMER_BATCH.record(time.monotonic() - started, labels)
-            metrics.CONSUMER_DELAY.record(telemetry.seconds_since(min(one.timestamp for one in batch.records)), labels)
+            metrics.CONSUMER_DELAY.record(telemetry.seconds_since(min(batch.records, key=_TIMESTAMP).timestamp), labels)
             self._after_commit()
         return batch, frozenset(gone)
 
@@ -428,23 +431,16 @@ class Consumer:
         current = {partition for partition, place in self._places.items() if self._is_current(partition, place)}
         lags: dict[str, int] = {}
         behind: dict[TopicPartition, tuple[int, float]] = {}
+        fetched_up_to = kafka.fetch_positions(self._client)
         for partition, end in kafka.ends(self._admin, current).items():
             expected = self._expected[partition]
             lags[partition.topic] = lags.get(partition.topic, 0) + max(0, end - expected)
-            position = self._client_position(partition)
+            position = fetched_up_to.get(partition)
             if position is not None and position < end and self._places[partition] not in self._stuck:
                 seen = self._behind.get(partition)
                 behind[partition] = seen if seen is not None and seen[0] == position else (position, now)
         self._behind = behind
         metrics.CONSUMER_LAG.replace({"consumer": self._name}, "topic", lags)
-
-    def _client_position(self, partition: TopicPartition) -> int | None:
-        try:
-            position: int | None = self._required_client().position(partition, timeout_ms=1_000)
-            return position
-        except KafkaError:
-            # Not assigned any more, or not sought yet: there is nothing to say about it now.
-            return None
 
     def _is_current(self, partition: TopicPartition, place: Place) -> bool:
         described = self._described.get(partition.topic)

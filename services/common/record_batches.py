@@ -20,7 +20,7 @@ _BATCH_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Record(NamedTuple):
-    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; `timestamp` is the producer's.
+    """One record as it came, bytes undecoded. `topic_id` tells incarnations of a topic apart; the timestamp is the producer's.
 
     A named tuple, because millions are made: a frozen dataclass takes five times as long.
     """
@@ -32,7 +32,15 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
-    timestamp: datetime
+    timestamp_ms: int
+
+    @property
+    def timestamp(self) -> datetime:
+        """The producer may have set it to anything; what is no instant reads as the epoch."""
+        try:
+            return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        except (ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(kw_only=True)
@@ -55,7 +63,7 @@ class Batch:
             if heartbeats and headers.get(kafka.TYPE_HEADER) == kafka.HEARTBEAT_TYPE:
                 newest_beat = _heartbeat(raw.value) or newest_beat
                 continue
-            self.records.append(Record(topic, topic_id, partition, raw.offset, raw.key, raw.value, headers, _instant(raw.timestamp)))
+            self.records.append(Record(topic, topic_id, partition, raw.offset, raw.key, raw.value, headers, raw.timestamp))
             if len(self.causes) < telemetry.LINKS_MAX and (cause := telemetry.context_of(headers.get(telemetry.TRACEPARENT))) is not None:
                 self.causes.append(cause)
         self.advances[place] = Advance(place=place, expected=expected, next_offset=raw_records[-1].offset + 1, heartbeat_at=newest_beat)
@@ -116,11 +124,3 @@ def _heartbeat(value: bytes | None) -> datetime | None:
     except ValueError:
         return None
     return instant if instant.tzinfo is not None else None
-
-
-def _instant(milliseconds: int) -> datetime:
-    """Read a record's timestamp, which its producer may have set to anything; what is no instant reads as the epoch."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +43,12 @@ def cpu_seconds(processes: Mapping[str, int]) -> dict[str, float]:
         own = root.cpu_times()
         used[name] = own.user + own.system
         if name == "postgres":
-            backends = [child.cpu_times() for child in root.children(recursive=True)]
-            used[name] += own.children_user + own.children_system + sum(time.user + time.system for time in backends)
+            used[name] += own.children_user + own.children_system
+            for child in root.children(recursive=True):
+                # One that ends just now is among the ended ones the next time.
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    time = child.cpu_times()
+                    used[name] += time.user + time.system
     return used
 
 

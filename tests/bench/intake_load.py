@@ -152,7 +152,7 @@ def directory_of(load: Load, shipped: Iterable[Entry]) -> list[Entry]:
     """Deal the sandbox's directory out to the groups: the same kinds and bases under a code for each group."""
     of_province = {code.rpartition("-")[0] for code in (topic.split(".", 3)[3] for topic in load.records)}
     return [
-        Entry(provider=_of_group(entry.provider, group), department=entry.department)
+        replace(entry, provider=_of_group(entry.provider, group))
         for entry in shipped
         if entry.provider.code in of_province
         for group in range(GROUPS)

@@ -68,7 +68,7 @@ class Collector:
             key=key,
             value=value,
             headers=headers or {},
-            timestamp=datetime(2026, 11, 21, tzinfo=UTC),
+            timestamp_ms=1_795_219_200_000,
         )
 
     def take(self, *records: Record) -> None:

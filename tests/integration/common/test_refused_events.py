@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -15,7 +14,7 @@ from tests.integration.common.mechanism import query
 
 def record(offset: int, value: bytes | None = b"junk") -> Record:
     return Record(
-        topic="t", topic_id=UUID(int=1), partition=0, offset=offset, key=b"k", value=value, headers={}, timestamp=datetime.now(UTC)
+        topic="t", topic_id=UUID(int=1), partition=0, offset=offset, key=b"k", value=value, headers={}, timestamp_ms=1_795_219_200_000
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,5 +22,5 @@ def record(message: Any, *, offset: int = 0, partition: int = 0) -> Record:
         key=b"key",
         value=value,
         headers={},
-        timestamp=datetime(2026, 11, 21, tzinfo=UTC),
+        timestamp_ms=1_795_219_200_000,
     )

@@ -100,7 +100,7 @@ def record(message: Any, *, offset: int = 0, partition: int = 0) -> Record:
         key=b"key",
         value=message if isinstance(message, bytes) else message.SerializeToString(),
         headers={},
-        timestamp=datetime(2026, 11, 21, tzinfo=UTC),
+        timestamp_ms=1_795_219_200_000,
     )
 
 
