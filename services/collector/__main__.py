@@ -17,9 +17,10 @@ from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from services.collector import closing, consumer, events, evidence, rpc
+from services.collector import closing, consumer, events, evidence, peer_snapshots, rpc
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
+from services.collector.domain.benchmark import Benchmarks, BenchmarksRefusedError, parse_benchmarks
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
 from services.collector.domain.period_totals import Granularity
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: the provider directory is refused:", *error.problems, sep="\n  ", file=sys.stderr)
     except PackRefusedError as error:
         print(f"{SERVICE}: a method file is refused: {error}", file=sys.stderr)
+    except BenchmarksRefusedError as error:
+        print(f"{SERVICE}: the benchmarks are refused: {error}", file=sys.stderr)
     except BrokerRefusedError as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
     except KafkaError as error:
@@ -100,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     close.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
     close.add_argument("--operator", required=True, metavar="NAME", help="who closes it; kept with the close")
     close.set_defaults(command=_close)
+    peers = commands.add_parser("peers", help="snapshots of peers").add_subparsers(required=True, metavar="COMMAND")
+    peers_close = peers.add_parser("close", help="make the snapshots of a month, or new editions of those that changed")
+    peers_close.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
+    peers_close.set_defaults(command=_peers_close)
     commands.add_parser("fsck", help="derive again what was stored and say what was altered").set_defaults(command=_fsck)
     return parser
 
@@ -119,10 +126,19 @@ def book(domain: Path = _DOMAIN) -> Book:
     )
 
 
+def benchmarks(domain: Path = _DOMAIN) -> Benchmarks:
+    """Read the industry benchmarks that accounts are laid against.
+
+    Raises:
+        BenchmarksRefusedError: the file cannot be used.
+    """
+    return parse_benchmarks((domain / "benchmarks.toml").read_text(encoding="utf-8"))
+
+
 def _serve(_: argparse.Namespace) -> int:
     settings = load(CollectorSettings, service=SERVICE)
     crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
-    accounted_by = book()
+    accounted_by, laid_against = book(), benchmarks()
     telemetry = configure(SERVICE, settings.telemetry)
     clock, ids = SystemClock(), RandomIds()
     holder = f"{socket.gethostname()}/{os.getpid()}/{ids.new()}"
@@ -138,7 +154,7 @@ def _serve(_: argparse.Namespace) -> int:
         max_records=settings.intake_batch_records_max,
         heartbeats=False,
     )
-    worker = AccountWorker(database=database, book=accounted_by, province=settings.province, holder=holder)
+    worker = AccountWorker(database=database, book=accounted_by, province=settings.province, holder=holder, benchmarks=laid_against)
     accounting = Polling("accounts", worker.step)
     database.subscribe(work_queue.signal(DIRTY_SUBJECTS), accounting.wake)
     publisher = OutboxPublisher(database, settings.kafka, events.OWNED_TOPICS, clock, ids, holder)
@@ -253,6 +269,16 @@ def _close(parsed: argparse.Namespace) -> int:
         f"{closed.close.month:%Y-%m} closed by {closed.close.operator} at {closed.close.closed_at.isoformat()}"
         f"{' (recorded before)' if closed.again else ''}; {closed.accounts_marked} accounts are stated again"
     )
+    return 0
+
+
+def _peers_close(parsed: argparse.Namespace) -> int:
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        groups, appended = peer_snapshots.close_peers(database, month=parsed.month)
+        marked = closing.mark_every_account(database) if appended else 0
+    print(f"{parsed.month:%Y-%m}: {groups} groups of peers, {appended} new editions; {marked} accounts are stated again")
     return 0
 
 
