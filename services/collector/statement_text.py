@@ -92,8 +92,8 @@ def _allowances(account: account_pb2.AllowanceAccount) -> Iterator[str]:
         [
             (
                 str(one.ets_year),
-                one.held_t,
-                one.overdrawn_t,
+                one.held_t or "-",
+                one.overdrawn_t or "-",
                 one.borrowed_t,
                 one.pledged_t,
                 one.frozen_t,

@@ -577,7 +577,7 @@ class AllowanceAccount(_message.Message):
     OVERDRAWN_T_FIELD_NUMBER: _builtins.int
     OFFSET_HELD_T_FIELD_NUMBER: _builtins.int
     overdrawn_t: _builtins.str
-    """Overdraft of all vintages, tCO2e: owed beyond what is held."""
+    """Overdraft of all vintages whose holdings are known, tCO2e: owed beyond what is held."""
     offset_held_t: _builtins.str
     """Certified emission reductions (CCER) held, tCO2e; negative where more left than is known to have come."""
     @_builtins.property
@@ -633,9 +633,9 @@ class EtsYearFigures(_message.Message):
     sold_t: _builtins.str
     """Sold, t."""
     held_t: _builtins.str
-    """Held in the end, pledged and frozen ones included, t."""
+    """Held in the end, pledged and frozen ones included, t; empty where no grant, purchase or holding of the vintage is known."""
     overdrawn_t: _builtins.str
-    """Overdrawn, t."""
+    """Overdrawn, t; empty where the holdings are not known."""
     borrowed_t: _builtins.str
     """Borrowed and not returned, t."""
     pledged_t: _builtins.str
