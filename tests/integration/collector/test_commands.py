@@ -80,7 +80,7 @@ class TestExplain:
         command = ["explain", "--subject", CODE, "--by", "quarter", "--known-on", then, "--json"]
         assert main(command) == 0
         before = capsys.readouterr().out
-        collector.send(("eco-sx", reported("1", record_number="2", record_revision=2, period=month(2024, 2))))
+        collector.send(("eco-sx", reported("1", "7", record_number="2", record_revision=2, period=month(2024, 2))))
         collector.rebuild()
         assert main(command) == 0
         assert capsys.readouterr().out == before
@@ -88,7 +88,7 @@ class TestExplain:
         assert (first["name"], first["complete"], first["totals"][-1]["amount_tco2e"]) == ("2024-Q1", True, "322.500000")
         assert main([*command[:5]]) == 0
         assert "2024-Q1  complete" in (text := capsys.readouterr().out)
-        assert "216.000000" in text
+        assert "223.000000" in text
         assert main(["explain", "--subject", CODE, "--json"]) == 2
 
     def test_says_what_it_cannot(self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
