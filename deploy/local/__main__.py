@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.local import account, kafka_programs, screen, supervisor
+from deploy.local import account, kafka, kafka_programs, processes, screen, supervisor
 from deploy.local.access import SERVICES
 from deploy.local.environment import environment, sandbox_environment, servers_from
 from deploy.local.errors import CannotRunError
@@ -40,6 +40,8 @@ def _run(options: argparse.Namespace, state: State) -> int:
             return supervisor.stop(state, _say)
         case "clean":
             return _clean(state)
+        case "rotate-certificate":
+            return _rotate_certificate(state)
         case "environment":
             servers, service = servers_from(os.environ, state), options.service
             settings = sandbox_environment(state, servers=servers) if service == SANDBOX else environment(service, state, servers=servers)
@@ -73,6 +75,15 @@ def _clean(state: State) -> int:
     return 0
 
 
+def _rotate_certificate(state: State) -> int:
+    """Have the broker that runs show a new certificate to providers."""
+    if not processes.alive(state, kafka.NAME):
+        raise CannotRunError("our own broker does not run; it is given a certificate that is good whenever it starts")
+    kafka.broker(state).rotate_certificate()
+    _say("providers that connect from now on see the new certificate; those that are connected stay so")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description="Runs the bureau on one machine.")
     shared = argparse.ArgumentParser(add_help=False)
@@ -88,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("stop", parents=[shared], help="stop everything")
     commands.add_parser("status", parents=[shared, planned], help="show what runs where")
     commands.add_parser("clean", parents=[shared], help="stop everything and remove its data")
+    commands.add_parser("rotate-certificate", parents=[shared], help="give the providers' listener a new certificate while it runs")
     settings = commands.add_parser("environment", parents=[shared], help="print the settings of a service for a shell")
     settings.add_argument("service", choices=(*SERVICES, SANDBOX))
     return parser

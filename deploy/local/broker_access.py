@@ -41,6 +41,8 @@ class Cluster:
     admin_password_file: Path
     security_protocol: str = "SASL_PLAINTEXT"
     ca_file: Path | None = None
+    # Where providers connect, if elsewhere than the services do.
+    providers_bootstrap_servers: str | None = None
 
     def client_settings(self, username: str, password_file: Path) -> dict[str, object]:
         """Give the connection arguments of a kafka-python client that signs in as `username`."""

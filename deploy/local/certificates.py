@@ -1,4 +1,4 @@
-"""Makes the certificates of the gateway's mTLS on one machine: a sandbox authority, the gateway's own, one per subscriber.
+"""Makes the certificates of one machine: a sandbox authority, the gateway's and the broker's own, one per subscriber for mTLS.
 
 They say "sandbox" in their names and live for the state directory only. A certificate is made again when it nears its end or when
 its authority is gone. The odd ones that tests need (expired, two of our URIs, none) come from `issue` too.
@@ -122,10 +122,26 @@ def revocation_list(
 
 def gateway(state: State) -> KeyPair:
     """Give the gateway's server certificate, valid for `localhost` and the loopback address."""
-    pair = _pair(state, "gateway")
+    return _server(state, "gateway")
+
+
+def broker(state: State) -> KeyPair:
+    """Give the certificate of the broker's listener for providers, valid for `localhost` and the loopback address."""
+    return _server(state, "kafka")
+
+
+def new_broker(state: State) -> KeyPair:
+    """Make the broker a new certificate with a new key, whatever life the old one has left."""
+    pair = _pair(state, "kafka")
+    pair.certificate_file.unlink(missing_ok=True)
+    return broker(state)
+
+
+def _server(state: State, name: str) -> KeyPair:
+    pair = _pair(state, name)
     if not _usable(state, pair):
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(LOOPBACK))]
-        _issue(authority(state), pair, common_name="gateway", names=names, usage=ExtendedKeyUsageOID.SERVER_AUTH)
+        _issue(authority(state), pair, common_name=name, names=names, usage=ExtendedKeyUsageOID.SERVER_AUTH)
     return pair
 
 

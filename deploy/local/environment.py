@@ -7,7 +7,7 @@ Ports are remembered in the state directory, passwords are named by file. Server
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.local import certificates, identity_provider
@@ -21,7 +21,7 @@ SUBSCRIBERS_FILE = Path(__file__).with_name("subscribers.toml")
 # The subscriber of that file whose bank the sandbox plays.
 SANDBOX_BANK = "bank-taihang"
 # Names of ports in runtime.json.
-POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT = "postgres", "kafka", "kafka-controller"
+POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT, KAFKA_PROVIDERS_PORT = "postgres", "kafka", "kafka-controller", "kafka-providers"
 PORTAL_PORT, PORTAL_HEALTH_PORT = "gateway-portal", "gateway-portal-health"
 
 
@@ -58,6 +58,18 @@ def own_kafka(state: State) -> Cluster:
     )
 
 
+def kafka_of_providers(state: State, servers: Servers) -> Cluster:
+    """Describe the cluster as providers reach it: our own by the listener that speaks TLS."""
+    if not servers.own_kafka:
+        return replace(servers.kafka, bootstrap_servers=servers.kafka.providers_bootstrap_servers or servers.kafka.bootstrap_servers)
+    return replace(
+        servers.kafka,
+        bootstrap_servers=f"{LOOPBACK}:{state.port(KAFKA_PROVIDERS_PORT)}",
+        security_protocol="SASL_SSL",
+        ca_file=certificates.authority_file(state),
+    )
+
+
 def servers_from(variables: Mapping[str, str], state: State) -> Servers:
     """Describe the servers to use: those that the variables name, our own for the rest.
 
@@ -69,7 +81,7 @@ def servers_from(variables: Mapping[str, str], state: State) -> Servers:
         variables,
         "KAFKA",
         required=("BOOTSTRAP_SERVERS", "ADMIN_USERNAME", "ADMIN_PASSWORD_FILE"),
-        optional=("SECURITY_PROTOCOL", "CA_FILE"),
+        optional=("SECURITY_PROTOCOL", "CA_FILE", "PROVIDERS_BOOTSTRAP_SERVERS"),
     )
     return Servers(
         postgres=outside(postgres["ADMIN_URL"], _file(postgres["ADMIN_PASSWORD_FILE"])) if postgres else own_postgres(state),
@@ -79,6 +91,7 @@ def servers_from(variables: Mapping[str, str], state: State) -> Servers:
             admin_password_file=_file(kafka["ADMIN_PASSWORD_FILE"]),
             security_protocol=kafka.get("SECURITY_PROTOCOL", "SASL_SSL"),
             ca_file=_file(kafka["CA_FILE"]) if "CA_FILE" in kafka else None,
+            providers_bootstrap_servers=kafka.get("PROVIDERS_BOOTSTRAP_SERVERS"),
         )
         if kafka
         else own_kafka(state),
@@ -102,7 +115,7 @@ def environment(service: str, state: State, *, servers: Servers | None = None, k
 
 def sandbox_environment(state: State, *, servers: Servers | None = None) -> dict[str, str]:
     """Give the settings of the sandbox. It plays every provider, so it gets the folder of their passwords, and one bank."""
-    kafka = (servers or own_servers(state)).kafka
+    kafka = kafka_of_providers(state, servers or own_servers(state))
     bank = certificates.subscriber(state, SANDBOX_BANK)
     settings = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,

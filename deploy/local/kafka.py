@@ -17,20 +17,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError
 
-from deploy.local import account, broker_access, environment, kafka_programs, processes
+from deploy.local import account, broker_access, certificates, environment, kafka_programs, processes
 from deploy.local.access import BROKER_ADMIN, BROKER_ITSELF
 from deploy.local.broker_access import Cluster
+from deploy.local.certificates import KeyPair
 from deploy.local.errors import CannotRunError
 from deploy.local.processes import Launch, Process
 from deploy.local.state import LOOPBACK, State, accepts, is_free, open_state, write_atomically
 
 NAME = environment.KAFKA_PORT
 CONTROLLER_PORT = environment.KAFKA_CONTROLLER_PORT
+PROVIDERS_PORT = environment.KAFKA_PROVIDERS_PORT
 # A broker that was killed first waits until its own old session ends, so a start may take twice as long as the first one.
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
+KEYSTORE_LOCATION = "listener.name.providers.ssl.keystore.location"
 JAVA_OPTIONS = (
     *("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"),
     # Files in /tmp that another account's broker would find in its way.
@@ -45,8 +49,12 @@ PROPERTIES = {
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "CLIENT",
     # The controller signs in too: a plaintext one would let anyone on the machine rewrite the ACLs.
-    "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+    "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,PROVIDERS:SASL_SSL,CONTROLLER:SASL_PLAINTEXT",
     "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    # Providers come from other houses: their listener speaks TLS, with one file of key and certificate that can be changed while it runs.
+    "listener.name.providers.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    "listener.name.providers.ssl.keystore.type": "PEM",
+    "listener.name.providers.ssl.enabled.protocols": "TLSv1.3,TLSv1.2",
     "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
     "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
     "sasl.mechanism.controller.protocol": "PLAIN",
@@ -102,6 +110,15 @@ class KafkaBroker:
     def cluster(self) -> Cluster:
         return environment.own_kafka(self.state)
 
+    @property
+    def cluster_of_providers(self) -> Cluster:
+        """The cluster by the listener for providers: TLS, with the authority's certificate to check it by."""
+        return environment.kafka_of_providers(self.state, environment.own_servers(self.state))
+
+    @property
+    def keystore_file(self) -> Path:
+        return self.home / "providers-keystore.pem"
+
     def password_file(self, principal: str) -> Path:
         return self.state.password_file(principal)
 
@@ -149,6 +166,20 @@ class KafkaBroker:
         self._wait_until_ready(process)
         broker_access.apply_to(self.cluster, self.state)
 
+    def rotate_certificate(self) -> None:
+        """Give the providers' listener a new key and certificate while it runs: new connections see it, those that stand go on.
+
+        (crash after the file was written: the old certificate is shown until the next rotation or start)
+        """
+        self._write_keystore(certificates.new_broker(self.state))
+        # Setting the same path again makes the broker read the file anew (KAFKA-14136).
+        change = {KEYSTORE_LOCATION: str(self.keystore_file)}
+        with contextlib.closing(self.cluster.admin()) as admin:
+            resource = ConfigResource(ConfigResourceType.BROKER, PROPERTIES["node.id"], change)
+            answer = admin.alter_configs([resource], raise_on_unknown=False)["broker"][PROPERTIES["node.id"]]
+        if answer != "OK":
+            raise CannotRunError(f"Kafka would not take the new certificate: {answer}")
+
     def stop(self) -> None:
         """Shut the broker down in order; killed if that takes too long, which loses nothing but start-up time."""
         if (process := self.process or processes.adopt(self.state, NAME)) is not None:
@@ -162,23 +193,27 @@ class KafkaBroker:
 
     def _choose_ports(self) -> None:
         """Keep the remembered ports unless a stranger listens there by now."""
-        for name in (NAME, CONTROLLER_PORT):
+        for name in (NAME, PROVIDERS_PORT, CONTROLLER_PORT):
             if not is_free(self.state.port(name)):
                 self.state.forget_port(name)
 
     def _write_settings(self) -> None:
         """Write properties with passwords: in our own folder, readable by the broker's account only."""
         client, controller = f"{LOOPBACK}:{self.port}", f"{LOOPBACK}:{self.state.port(CONTROLLER_PORT)}"
+        providers = f"{LOOPBACK}:{self.state.port(PROVIDERS_PORT)}"
+        self._write_keystore(certificates.broker(self.state))
         scram = "org.apache.kafka.common.security.scram.ScramLoginModule required"
         plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
         itself = f'username="{BROKER_ITSELF}" password="{self.state.password(BROKER_ITSELF)}"'
         properties = {
             **PROPERTIES,
-            "listeners": f"CLIENT://{client},CONTROLLER://{controller}",
-            "advertised.listeners": f"CLIENT://{client}",
+            "listeners": f"CLIENT://{client},PROVIDERS://{providers},CONTROLLER://{controller}",
+            "advertised.listeners": f"CLIENT://{client},PROVIDERS://{providers}",
             "controller.quorum.voters": f"1@{controller}",
             "log.dirs": str(self.home / "data"),
             "listener.name.client.scram-sha-512.sasl.jaas.config": f"{scram} {itself};",
+            "listener.name.providers.scram-sha-512.sasl.jaas.config": f"{scram};",
+            KEYSTORE_LOCATION: str(self.keystore_file),
             "listener.name.controller.plain.sasl.jaas.config": (
                 f'{plain} {itself} user_{BROKER_ITSELF}="{self.state.password(BROKER_ITSELF)}";'
             ),
@@ -186,6 +221,10 @@ class KafkaBroker:
         lines = ["# Written at every start by deploy/local/kafka.py.", *(f"{name}={value}" for name, value in properties.items())]
         self._write_for_account(self.home / "server.properties", "\n".join(lines) + "\n")
         write_atomically(self.home / "log4j2.properties", Path(__file__).with_name("log4j2.properties").read_text(), mode=0o644)
+
+    def _write_keystore(self, pair: KeyPair) -> None:
+        """Write key and certificate as the one PEM file that the broker reads."""
+        self._write_for_account(self.keystore_file, pair.key_file.read_text() + pair.certificate_file.read_text())
 
     def _format(self, base: list[str]) -> None:
         """Make the data directory with the first two principals; marked only when complete, so a crash here starts over."""

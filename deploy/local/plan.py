@@ -91,7 +91,7 @@ class OwnKafka:
     """The private Kafka broker."""
 
     name: str = kafka.NAME
-    port_names: Sequence[str] = (kafka.NAME, kafka.CONTROLLER_PORT)
+    port_names: Sequence[str] = (kafka.NAME, kafka.PROVIDERS_PORT, kafka.CONTROLLER_PORT)
 
     def begin(self, context: Context) -> Process | None:
         return kafka.broker(context.state, say=context.say).begin()

@@ -17,24 +17,26 @@ from uuid import UUID
 
 from kafka.errors import KafkaError
 
-from services.collector import closing, consumer, events, evidence, peer_snapshots, rpc
+from services.collector import closing, consumer, directory_text, dry_run, events, evidence, peer_snapshots, redrive, rpc, skipping
 from services.collector.accounts import AccountWorker, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.domain.benchmark import Benchmarks, BenchmarksRefusedError, parse_benchmarks
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import PackRefusedError, parse_pack
 from services.collector.domain.period_totals import Granularity
+from services.collector.domain.submission import Outcome
 from services.collector.evidence_text import checked_text, trace_text
 from services.collector.providers import BrokerRefusedError, DirectoryRefusedError, apply_directory, parse_directory
 from services.collector.settings import CollectorSettings
 from services.collector.statement_text import statement_text
-from services.collector.store import totals
+from services.collector.store import directory, totals
+from services.collector.store.redriving import Wanted
 from services.collector.subscription import Subscription
 from services.collector.totals_text import totals_json, totals_text
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
-from services.common.database import Database
+from services.common.database import Database, unreachable
 from services.common.errors import Refused
 from services.common.identifiers import RandomIds
 from services.common.outbox import OutboxPublisher
@@ -47,10 +49,11 @@ SERVICE = "collector"
 _DOMAIN = Path(__file__).with_name("domain")
 # Objects made while rebuilding an account are dropped at once; looking for cycles after every 700 of them costs a third of the time.
 _GC_THRESHOLD = 50_000
+_DECISION_CHARACTERS_MAX = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 refused or not possible now, 2 called wrongly."""
+    """Run one command and return its exit code: 0 done, 1 refused, 2 called wrongly or without what it needs."""
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
@@ -64,12 +67,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: a method file is refused: {error}", file=sys.stderr)
     except BenchmarksRefusedError as error:
         print(f"{SERVICE}: the benchmarks are refused: {error}", file=sys.stderr)
-    except BrokerRefusedError as error:
+    except (BrokerRefusedError, skipping.SkipRefusedError) as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
     except KafkaError as error:
         print(f"{SERVICE}: the broker cannot be reached or refuses: {type(error).__name__}", file=sys.stderr)
     except Refused as error:
         print(f"{SERVICE}: {error.reason}: {error.message}", file=sys.stderr)
+    except OSError as error:
+        return _called_wrongly(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except UnicodeDecodeError as error:
+        return _called_wrongly(f"the file is not UTF-8 from its byte {error.start} on")
+    except Exception as error:
+        if (problem := unreachable(error)) is None:
+            raise
+        return _called_wrongly(problem)
     return 1
 
 
@@ -85,6 +96,34 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("file", type=Path, help="the directory, TOML")
     apply.add_argument("--secrets-dir", type=Path, required=True, help="where <code>.password of each provider is kept, or made if absent")
     apply.set_defaults(command=_providers_apply)
+    show = providers.add_parser("show", help="print the directory as it holds, with what came of each provider in the last 24 hours")
+    show.add_argument("--provider", metavar="CODE", help="this one only")
+    show.set_defaults(command=_providers_show)
+
+    check = commands.add_parser("check", help="say what intake would answer to the records of a file; needs no database and no broker")
+    check.add_argument("file", type=Path, help="one submission in JSON a line, or protobuf: one message, or each after its length")
+    check.add_argument("--format", type=dry_run.Layout, choices=list(dry_run.Layout), help="how the records lie (default: found out)")
+    check.add_argument("--directory", type=Path, metavar="FILE", help="the provider directory, for rights and bases (default: no limits)")
+    check.add_argument("--provider", metavar="CODE", help="who would send them, of that directory")
+    check.set_defaults(command=_check)
+
+    again = commands.add_parser("redrive", help="have kept records judged again by the rules and the directory of now")
+    which = again.add_mutually_exclusive_group(required=True)
+    which.add_argument("--rejected", dest="outcome", action="store_const", const=Outcome.REJECTED, help="what a form rule refused")
+    which.add_argument("--quarantined", dest="outcome", action="store_const", const=Outcome.QUARANTINED, help="what could not be read")
+    again.add_argument("--provider", metavar="CODE", help="of this provider only")
+    again.add_argument("--topic", help="of this topic only")
+    again.add_argument("--partition", type=int, metavar="P")
+    again.add_argument("--offset", type=int, metavar="N", help="this record only; needs --topic and --partition")
+    _add_decision(again)
+    again.set_defaults(command=_redrive)
+
+    skip = commands.add_parser("skip", help="pass over records that cannot be read, so that their partition goes on")
+    skip.add_argument("--topic", required=True)
+    skip.add_argument("--partition", type=int, required=True, metavar="P")
+    skip.add_argument("--to-offset", type=int, required=True, metavar="N", help="the next offset that is read")
+    _add_decision(skip)
+    skip.set_defaults(command=_skip)
 
     explain = commands.add_parser("explain", help="print the account of a subject")
     explain.add_argument("--subject", required=True, metavar="CODE", help="unified social credit code")
@@ -109,6 +148,19 @@ def _parser() -> argparse.ArgumentParser:
     peers_close.set_defaults(command=_peers_close)
     commands.add_parser("fsck", help="derive again what was stored and say what was altered").set_defaults(command=_fsck)
     return parser
+
+
+def _add_decision(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--reason", type=_one_line, required=True, metavar="TEXT", help="why; kept for ever, and of a skip told to the provider"
+    )
+    parser.add_argument("--operator", type=_one_line, required=True, metavar="NAME", help="who decided it")
+
+
+def _one_line(text: str) -> str:
+    if not text.strip() or not text.isprintable() or len(text) > _DECISION_CHARACTERS_MAX:
+        raise argparse.ArgumentTypeError(f"one line of 1 to {_DECISION_CHARACTERS_MAX} printable characters")
+    return text.strip()
 
 
 def book(domain: Path = _DOMAIN) -> Book:
@@ -223,9 +275,93 @@ def _providers_apply(parsed: argparse.Namespace) -> int:
     )
     print(
         f"{applied.providers} providers; made {len(applied.topics_created)} topics, {len(applied.passwords_created)} passwords, "
-        f"{applied.rights_added} rights; altered {len(applied.topics_altered)} topics; removed {applied.rights_removed} rights"
+        f"{applied.rights_added} rights, {len(applied.quotas_set)} quotas; altered {len(applied.topics_altered)} topics; "
+        f"removed {applied.rights_removed} rights, {len(applied.quotas_removed)} quotas"
     )
     return 0
+
+
+def _providers_show(parsed: argparse.Namespace) -> int:
+    with _opened(load(CollectorSettings, service=SERVICE)) as database, database.transaction("providers.show") as transaction:
+        entries = directory.entries(transaction)
+        received = totals.received_within_a_day(transaction)
+        now = transaction.now()
+    shown = [entry for entry in entries if parsed.provider in (None, entry.provider.code)]
+    if not shown:
+        print(f"{SERVICE}: {parsed.provider or 'no provider'} is not in the directory", file=sys.stderr)
+        return 1
+    print(directory_text.text(shown, received=received, now=now), end="")
+    return 0
+
+
+def _check(parsed: argparse.Namespace) -> int:
+    if (parsed.provider is None) != (parsed.directory is None):
+        return _called_wrongly("check needs --provider and --directory together: rights are those of one provider of a directory")
+    provider = dry_run.anyone()
+    if parsed.directory is not None:
+        entries = parse_directory(parsed.directory.read_text(encoding="utf-8"))
+        providers = {entry.provider.code: entry.provider for entry in entries}
+        if parsed.provider not in providers:
+            return _called_wrongly(f"{parsed.provider} is not in {parsed.directory}, which has {', '.join(sorted(providers))}")
+        provider = providers[parsed.provider]
+    try:
+        found = dry_run.answers(parsed.file.read_bytes(), provider=provider, received_at=SystemClock().now(), layout=parsed.format)
+    except dry_run.LayoutError as error:
+        return _called_wrongly(f"{parsed.file}: {error}")
+    print(dry_run.text(found, provider=provider), end="")
+    return 1 if any(answer.outcome in (Outcome.REJECTED, Outcome.QUARANTINED) for answer in found) else 0
+
+
+def _redrive(parsed: argparse.Namespace) -> int:
+    if parsed.offset is not None and (parsed.topic is None or parsed.partition is None):
+        return _called_wrongly("--offset needs --topic and --partition: it is one record of one partition")
+    wanted = Wanted(
+        outcome=parsed.outcome, provider_code=parsed.provider, topic=parsed.topic, partition=parsed.partition, offset=parsed.offset
+    )
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        tally = redrive.run(
+            database=database,
+            intake=Intake(province=settings.province),
+            wanted=wanted,
+            redrive_id=RandomIds().new(),
+            operator=parsed.operator,
+            reason=parsed.reason,
+            batch_records_max=settings.intake_batch_records_max,
+        )
+    for line in tally.not_tried:
+        print(line)
+    counts = ", ".join(f"{tally.outcomes[outcome]} {outcome.lower()}" for outcome in Outcome if tally.outcomes[outcome])
+    print(f"{tally.outcomes.total()} records judged again{': ' if counts else ''}{counts}; {len(tally.not_tried)} cannot be")
+    return 0
+
+
+def _skip(parsed: argparse.Namespace) -> int:
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        skipped = skipping.skip(
+            database=database,
+            kafka_settings=settings.kafka,
+            consumer=SERVICE,
+            topic=parsed.topic,
+            partition=parsed.partition,
+            to_offset=parsed.to_offset,
+            skip_id=RandomIds().new(),
+            operator=parsed.operator,
+            reason=parsed.reason,
+        )
+    if skipped.last_offset < skipped.first_offset:
+        print(f"{parsed.topic}-{parsed.partition} stands at {parsed.to_offset} already: nothing was done")
+    else:
+        print(f"offsets {skipped.first_offset} to {skipped.last_offset} of {parsed.topic}-{parsed.partition} are passed over")
+    return 0
+
+
+def _called_wrongly(what: str) -> int:
+    print(f"{SERVICE}: {what}", file=sys.stderr)
+    return 2
 
 
 def _explain(parsed: argparse.Namespace) -> int:

@@ -18,12 +18,12 @@ from carbonbureau.accounts.v1 import account_pb2
 
 from services.collector import events, metrics, wire
 from services.collector.consumer import DIRTY_SUBJECTS
-from services.collector.domain import account, closing, directory, effective, posting, statement, subject_code
-from services.collector.domain.account import AccountView
+from services.collector.domain import account, claims, closing, effective, posting, statement, subject_code
+from services.collector.domain.account import AccountView, FormerOwner
 from services.collector.domain.benchmark import NO_BENCHMARKS, Benchmarks
+from services.collector.domain.claims import History
 from services.collector.domain.comparison import Yardsticks, comparisons
 from services.collector.domain.contents.registry import RegistryEntry
-from services.collector.domain.directory import Claim
 from services.collector.domain.effective import Revisions
 from services.collector.domain.emissions import Book
 from services.collector.domain.finding import AccountFinding, FindingState
@@ -214,8 +214,11 @@ class AccountWorker:
 
     def _drawn_up(self, transaction: Transaction, subject: LockedSubject) -> AccountView:
         revisions = decoded(store.submissions_of(transaction, subject.subject_id))
+        own = claims.history(subject.subject_id, subject_code.province(subject.code), revisions.effective)
         numbers = _facility_numbers(revisions.effective)
-        others = store.entries_of_other_claimants(transaction, subject.subject_id, numbers)
+        others = _histories(store.register_of_others(transaction, subject.subject_id, numbers))
+        subjects = self._subjects_named([own, *others])
+        former = claims.former_owners(claims.claims([own, *others], subjects), subject.subject_id)
         return account.draw_up(
             subject_id=subject.subject_id,
             code=subject.code,
@@ -223,9 +226,19 @@ class AccountWorker:
             effective=revisions.effective,
             parked=revisions.parked,
             held_elsewhere=_held_elsewhere(transaction, subject.subject_id, revisions.parked),
-            claims_of_others=_claims_of_others(others, numbers),
+            others=others,
+            former_owners=[
+                FormerOwner(history=one, effective=decoded(store.submissions_of(transaction, one.subject_id)).effective)
+                for one in others
+                if one.subject_id in former
+            ],
+            subject_of_code=subjects,
             book=self._book,
         )
+
+    def _subjects_named(self, histories: Iterable[History]) -> dict[str, UUID]:
+        codes = {code for one in histories for code in claims.codes_named(one.changes)}
+        return {code: subject_code.subject_id(bureau=self._province, first_code=code) for code in codes}
 
     def _yardsticks(self, transaction: Transaction, view: AccountView) -> Yardsticks:
         """Give what this account is laid against, as it stands: the edition and snapshots are named beside every position."""
@@ -302,17 +315,15 @@ def _facility_numbers(submissions: Iterable[Submission]) -> set[str]:
     return numbers
 
 
-def _claims_of_others(stored: Iterable[StoredSubmission], numbers: set[str]) -> list[Claim]:
+def _histories(stored: Iterable[StoredSubmission]) -> list[History]:
     by_subject: dict[UUID, list[StoredSubmission]] = defaultdict(list)
     for one in stored:
         by_subject[one.subject_id].append(one)
-    claims = []
-    for subject_id, entries in sorted(by_subject.items()):
+    return [
         # A code changes with the register, not with the province, so that of any entry tells the province.
-        province = subject_code.province(entries[0].subject_code)
-        in_order = directory.entries_in_order(decoded(entries).effective)
-        claims += [claim for claim in directory.claims(subject_id, province, in_order) if claim.facility_number in numbers]
-    return claims
+        claims.history(subject_id, subject_code.province(register[0].subject_code), decoded(register).effective)
+        for subject_id, register in sorted(by_subject.items())
+    ]
 
 
 # ---- Changes ----

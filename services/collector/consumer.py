@@ -13,9 +13,10 @@ from hashlib import sha256
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from services.collector import events, metrics, new_records, wire
-from services.collector.domain import merkle, provider
-from services.collector.domain.contents.registry import RegistryEntry
+from services.collector import events, metrics, new_records, signatures, wire
+from services.collector.domain import claims, merkle, provider, subject_code
+from services.collector.domain.contents.registry import RegistryEntry, StructuralChange
+from services.collector.domain.envelope import Envelope
 from services.collector.domain.finding import RecordFinding
 from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
@@ -44,6 +45,8 @@ COALESCE_MS = 100
 BACKFILL_AGE = timedelta(days=7)
 # A record that breaks more rules than this was not written by a working program; all of them are kept, the first are told.
 FINDINGS_TOLD_MAX = 8
+# What the register says decides whose a facility is.
+_REGISTER_KINDS = frozenset({Kind.REGISTRY_ENTRY, Kind.STRUCTURAL_CHANGE})
 _STATUTORY_ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -56,6 +59,7 @@ class _Arrival:
     value: bytes
     sha256: bytes
     is_json: bool
+    envelope: Envelope
     received: Received | None = None
     unreadable: str = ""
     findings: list[RecordFinding] = field(default_factory=list)
@@ -67,6 +71,32 @@ class _Arrival:
 
     def record_revision(self) -> int:
         return self.received.record_revision if self.received is not None else 0
+
+
+class TakenAgain:
+    """What became of a record that was judged again."""
+
+    def __init__(self, arrival: _Arrival) -> None:
+        self._arrival = arrival
+        self.place = arrival.place
+        self.provider_code = arrival.provider.code
+        self.sha256 = arrival.sha256
+        self.unreadable = arrival.unreadable
+        self.findings = tuple(arrival.findings)
+        self.outcome = _outcome(arrival)
+        self.submission_id = arrival.submission_id
+        self.kind = (arrival.received.kind or "") if arrival.received is not None else ""
+        self.record_number = arrival.record_number()
+        self.record_revision = arrival.record_revision()
+
+    def finding_id(self, finding: RecordFinding) -> UUID:
+        return _finding_id(self._arrival, finding)
+
+    def rejected_row(self, now: datetime) -> tuple[object, ...]:
+        return _rejected_row(self._arrival, now)
+
+    def finding_rows(self, now: datetime) -> list[tuple[object, ...]]:
+        return _finding_rows(self._arrival, now)
 
 
 class Intake:
@@ -94,10 +124,22 @@ class Intake:
         _count(arrivals)
         metrics.INTAKE_DURATION.record(time.monotonic() - started)
 
+    def take_in_again(self, transaction: Transaction, records: Sequence[tuple[Record, datetime]]) -> list[TakenAgain]:
+        """Judge records that were set aside, each with the instant it came first; keep and mark what is accepted now.
+
+        They have their receipts, so nothing is written about the others and nobody is told: that is for who asked.
+        """
+        now = transaction.now()
+        known = directory.everyone(transaction)
+        arrivals = [_examined(record, known, now, received_at) for record, received_at in records]
+        accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
+        work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
+        return [TakenAgain(arrival) for arrival in arrivals]
+
     def _keep(self, transaction: Transaction, candidates: Sequence[_Arrival], now: datetime) -> list[tuple[_Arrival, UUID]]:
         """Keep candidates as submissions, each business key once, and return those accepted with their subjects."""
         _lock_facilities(transaction, candidates)
-        codes = {_received(arrival).subject_code for arrival in candidates}
+        codes = {code for arrival in candidates for code in _codes(arrival)}
         subjects = store.subject_ids(transaction, codes)
         new_codes = {code: self._new_subject_id(code) for code in codes if code not in subjects}
         subjects.update(new_codes)
@@ -118,21 +160,36 @@ class Intake:
             held_sha256 = hashes.get(arrival.submission_id) or first[arrival.submission_id].sha256
             arrival.findings = catalogue.held_findings(arrived_sha256=arrival.sha256, held_sha256=held_sha256)
             arrival.outcome = Outcome.REJECTED if arrival.findings else Outcome.DUPLICATE
-        born = {_received(arrival).subject_code for arrival, _ in accepted} & new_codes.keys()
+        born = {code for arrival, _ in accepted for code in _codes(arrival)} & new_codes.keys()
         today = now.astimezone(_STATUTORY_ZONE).date()
         store.add_subjects(transaction, {code: new_codes[code] for code in born}, province=self._province, at=now, valid_from=today)
-        store.append_claims(transaction, [claim for arrival, subject_id in accepted for claim in _claims(arrival, subject_id)])
+        store.append_claims(transaction, [claim for arrival, subject_id in accepted for claim in self._claims(arrival, subject_id)])
         return accepted
 
+    def _claims(self, arrival: _Arrival, subject_id: UUID) -> list[tuple[str, UUID, UUID]]:
+        """List which facilities a record of the register names, for whom; an empty number stands for all that a merged subject had."""
+        content, submission_id = _received(arrival).content, arrival.submission_id
+        assert submission_id is not None
+        match content:
+            case RegistryEntry(facilities=facilities):
+                return [(facility.facility_number, subject_id, submission_id) for facility in facilities]
+            case StructuralChange(facilities=given, successor_code=successor_code):
+                named = [(one.facility_number, one.successor_code) for one in given] + ([("", successor_code)] if successor_code else [])
+                return [
+                    (number, concerned, submission_id) for number, code in named for concerned in (subject_id, self._new_subject_id(code))
+                ]
+            case _:
+                return []
+
     def _new_subject_id(self, code: str) -> UUID:
-        """Derive the id of a subject from the code it is known by first; later codes are added to its history."""
-        return derived_id("subject", province=self._province, first_code=code)
+        return subject_code.subject_id(bureau=self._province, first_code=code)
 
 
 # ---- Step 1: read and check ----
 
 
-def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _Arrival:
+def _examined(record: Record, known: Mapping[str, Provider], now: datetime, received_at: datetime | None = None) -> _Arrival:
+    """Read a record and check its form by the rules of now; a signature is judged by when the record came first."""
     domain, code = provider.domain_and_code(record.topic)
     publisher = known.get(code) or provider.stranger(code)
     arrival = _Arrival(
@@ -141,6 +198,7 @@ def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _
         value=record.value or b"",
         sha256=sha256(record.value or b"").digest(),
         is_json=wire.is_json(record.headers),
+        envelope=Envelope(record_key=record.key, is_json=wire.is_json(record.headers), jws=record.headers.get(signatures.HEADER)),
     )
     try:
         arrival.received = wire.submission(record.value, is_json=arrival.is_json)
@@ -148,7 +206,10 @@ def _examined(record: Record, known: Mapping[str, Provider], now: datetime) -> _
         arrival.unreadable = unreadable.reason
         arrival.outcome = Outcome.QUARANTINED
         return arrival
-    context = FormContext(provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now)
+    signature = signatures.examined(record.headers, record.value, provider=arrival.provider, received_at=received_at or now)
+    context = FormContext(
+        provider=arrival.provider, topic_domain=domain, record_key=_text_key(record.key), received_at=now, signature=signature
+    )
     arrival.findings = catalogue.form_findings(arrival.received, context)
     # Pair assertion: whatever could not be read has a rule that says so, so a stand-in value never enters an account.
     assert arrival.findings or not arrival.received.defects, arrival.received.defects
@@ -172,6 +233,13 @@ def _received(arrival: _Arrival) -> Received:
     return arrival.received
 
 
+def _codes(arrival: _Arrival) -> set[str]:
+    """List whose accounts a record may concern by itself: its subject's, and those of the successors that it names."""
+    content = _received(arrival).content
+    successors = claims.successor_codes(content) if isinstance(content, StructuralChange) else set()
+    return {_received(arrival).subject_code, *successors}
+
+
 def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
     received = _received(arrival)
     assert received.kind is not None
@@ -186,10 +254,8 @@ def _key(arrival: _Arrival, subject_id: UUID) -> BusinessKey:
 
 def _lock_facilities(transaction: Transaction, arrivals: Iterable[_Arrival]) -> None:
     received = [_received(arrival) for arrival in arrivals]
-    if any(one.kind is Kind.REGISTRY_ENTRY for one in received):
-        store.lock_facilities(transaction, exclusive=True)
-    elif any(one.facility_number for one in received):
-        store.lock_facilities(transaction, exclusive=False)
+    if received:
+        store.lock_facilities(transaction, exclusive=any(one.kind in _REGISTER_KINDS for one in received))
 
 
 def _first_of_each_key(
@@ -238,59 +304,63 @@ def _row(arrival: _Arrival, submission_id: UUID, subject_id: UUID, parked: bool,
     )
 
 
-def _claims(arrival: _Arrival, subject_id: UUID) -> list[tuple[str, UUID, UUID]]:
-    content = _received(arrival).content
-    assert arrival.submission_id is not None
-    if not isinstance(content, RegistryEntry):
-        return []
-    return [(facility.facility_number, subject_id, arrival.submission_id) for facility in content.facilities]
-
-
 # ---- Step 3: keep the others ----
 
 
 def _set_aside(transaction: Transaction, arrivals: Sequence[_Arrival], now: datetime) -> None:
-    def position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
-        place = arrival.place
-        return (place.topic_id, place.partition, place.offset, place.topic, arrival.provider.code)
-
     by_outcome = defaultdict(list)
     for arrival in arrivals:
         by_outcome[arrival.outcome].append(arrival)
-    store.append_duplicates(transaction, [(*position(one), one.submission_id, now) for one in by_outcome[Outcome.DUPLICATE]])
+    store.append_duplicates(transaction, [(*_position(one), one.submission_id, now) for one in by_outcome[Outcome.DUPLICATE]])
     store.append_quarantined(
         transaction,
         [
-            (*position(one), one.unreadable, one.value[: events.QUARANTINED_BYTES_MAX], len(one.value), one.sha256, now)
+            (*_position(one), one.unreadable, one.value[: events.QUARANTINED_BYTES_MAX], len(one.value), one.sha256, now)
             for one in by_outcome[Outcome.QUARANTINED]
         ],
     )
+    aside = (Outcome.REJECTED, Outcome.QUARANTINED)
+    kept = [(one.place, one.envelope) for one in arrivals if one.envelope.jws is not None or one.outcome in aside]
+    store.append_envelopes(transaction, kept)
     rejected = by_outcome[Outcome.REJECTED]
-    store.append_rejected(
-        transaction,
-        [
-            (
-                *position(one),
-                shown(_received(one).subject_code),
-                _received(one).kind or "",
-                one.record_number(),
-                one.record_revision(),
-                one.value,
-                one.sha256,
-                one.is_json,
-                now,
-            )
-            for one in rejected
-        ],
+    store.append_rejected(transaction, [_rejected_row(one, now) for one in rejected])
+    store.append_record_findings(transaction, [row for one in rejected for row in _finding_rows(one, now)])
+
+
+def _position(arrival: _Arrival) -> tuple[UUID, int, int, str, str]:
+    place = arrival.place
+    return (place.topic_id, place.partition, place.offset, place.topic, arrival.provider.code)
+
+
+def _rejected_row(arrival: _Arrival, now: datetime) -> tuple[object, ...]:
+    return (
+        *_position(arrival),
+        shown(_received(arrival).subject_code),
+        _received(arrival).kind or "",
+        arrival.record_number(),
+        arrival.record_revision(),
+        arrival.value,
+        arrival.sha256,
+        arrival.is_json,
+        now,
     )
-    store.append_record_findings(
-        transaction,
-        [
-            (_finding_id(one, finding), *position(one)[:3], finding.rule_id, finding.severity.name, finding.message, now)
-            for one in rejected
-            for finding in one.findings
-        ],
-    )
+
+
+def _finding_rows(arrival: _Arrival, now: datetime) -> list[tuple[object, ...]]:
+    place = arrival.place
+    return [
+        (
+            _finding_id(arrival, finding),
+            place.topic_id,
+            place.partition,
+            place.offset,
+            finding.rule_id,
+            finding.severity.name,
+            finding.message,
+            now,
+        )
+        for finding in arrival.findings
+    ]
 
 
 def _finding_id(arrival: _Arrival, finding: RecordFinding) -> UUID:
@@ -383,12 +453,15 @@ def _outcome(arrival: _Arrival) -> Outcome:
 def _marks(transaction: Transaction, accepted: Sequence[tuple[_Arrival, UUID]], now: datetime) -> list[Mark]:
     """Mark the subjects of accepted submissions, and everyone else whom they concern.
 
-    Those are whose facilities a new registry entry may give to another, and who holds a correction that waited for what has come now
-    and turns out to be about another subject.
+    Those are whose facilities a new record of the register may give to another, who took a facility over whose figures still come under
+    the code of this one, and who holds a correction that waited for what has come now and turns out to be about another subject.
     """
     marks = [Mark(key=str(subject_id), priority=_priority(arrival, now), delay_ms=COALESCE_MS) for arrival, subject_id in accepted]
-    entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind is Kind.REGISTRY_ENTRY}
+    entering = {subject_id for arrival, subject_id in accepted if _received(arrival).kind in _REGISTER_KINDS}
     concerned = store.concerned_by_claims(transaction, entering)
+    concerned |= store.concerned_by_figures(
+        transaction, {(subject_id, _received(arrival).facility_number) for arrival, subject_id in accepted}
+    )
     concerned |= store.waiting_elsewhere(transaction, [_key(arrival, subject_id) for arrival, subject_id in accepted])
     concerned -= {subject_id for _, subject_id in accepted}
     return marks + [Mark(key=str(subject_id), priority=PRIORITY_LIVE, delay_ms=COALESCE_MS) for subject_id in concerned]

@@ -9,6 +9,7 @@ from typing import Final
 from carbonbureau.intake.v1 import submission_pb2
 from protovalidate import Validator, Violation
 
+from services.collector.domain import subject_code
 from services.collector.domain.submission import Defect, Flaw, shown
 from services.common.amounts import AmountError, parse_amount
 
@@ -27,6 +28,8 @@ _FLAW_OF_CONSTRAINT: Final = {
     "repeated.max_items": Flaw.LIST_TOO_LONG,
     "enum.defined_only": Flaw.UNKNOWN_ENUMERATION,
 }
+_RECORD_REVISION_MAX: Final = 100
+_NUMBER_CHARACTERS_MAX: Final = 64
 _AMOUNTS: Final = frozenset({"amount", "signed_amount"})
 
 _validator: Final = Validator()
@@ -34,7 +37,25 @@ _validator: Final = Validator()
 
 def defects(message: submission_pb2.Submission) -> list[Defect]:
     """Find every constraint of the contract that the message breaks, in the order of its fields."""
+    member = message.WhichOneof(_CONTENT)
+    # The library looks at each of the contents that could be set; where all is well it is enough to ask it about the one that is.
+    if member is not None and _is_sound_beside_content(message) and not _validator.collect_violations(getattr(message, member)):
+        return []
     return [_defect(violation) for violation in _validator.collect_violations(message)]
+
+
+def _is_sound_beside_content(message: submission_pb2.Submission) -> bool:
+    """Tell whether the fields beside the content surely keep the contract; the verdict on all others is the library's."""
+    return (
+        1 <= message.record_revision <= _RECORD_REVISION_MAX
+        and subject_code.is_well_formed(message.subject_code)
+        and _is_plain(message.record_number)
+        and (not message.facility_number or _is_plain(message.facility_number))
+    )
+
+
+def _is_plain(number: str) -> bool:
+    return 0 < len(number) <= _NUMBER_CHARACTERS_MAX and number.isascii() and number.isprintable() and number == number.strip()
 
 
 def _defect(violation: Violation) -> Defect:

@@ -75,9 +75,15 @@ class RecordName:
 
 
 def receipt(
-    *, first: Place, provider_code: str, known_at: datetime, merkle_root: bytes, outcomes: Sequence[tuple[int, str, int, Outcome]]
+    *,
+    first: Place,
+    provider_code: str,
+    known_at: datetime,
+    merkle_root: bytes,
+    outcomes: Sequence[tuple[int, str, int, Outcome]],
+    redrive_id: UUID | None = None,
 ) -> OutgoingEvent:
-    """Make the receipt for the records of one partition and batch.
+    """Make the receipt for the records of one partition and batch; with `redrive_id` it is of records that were judged again.
 
     `outcomes` has offset, record number, record revision and outcome of each record, in offset order.
     """
@@ -85,9 +91,13 @@ def receipt(
     for _, _, _, outcome in outcomes:
         counts[outcome] += 1
     last_offset = outcomes[-1][0]
-    notice_id = derived_id(
-        "receipt", topic_id=first.topic_id, partition=first.partition, first_offset=first.offset, last_offset=last_offset
-    )
+    span: dict[str, UUID | int] = {
+        "topic_id": first.topic_id,
+        "partition": first.partition,
+        "first_offset": first.offset,
+        "last_offset": last_offset,
+    }
+    notice_id = derived_id("receipt", **span) if redrive_id is None else derived_id("redrive-receipt", redrive_id=redrive_id, **span)
     content = notice_pb2.Receipt(
         topic=first.topic,
         partition=first.partition,
@@ -102,9 +112,19 @@ def receipt(
             notice_pb2.RecordOutcome(offset=offset, record_number=number, record_revision=revision, outcome=_OUTCOME[outcome])
             for offset, number, revision, outcome in outcomes
         ],
+        redriven=redrive_id is not None,
     )
     # Receipts follow each other as the records did.
     return _notice(notice_id, provider_code, known_at, key=provider_code, receipt=content)
+
+
+def skipped(*, skip_id: UUID, first: Place, last_offset: int, provider_code: str, reason: str, known_at: datetime) -> OutgoingEvent:
+    """Make the notice that records were passed over unread."""
+    content = notice_pb2.SkippedRecords(
+        topic=first.topic, partition=first.partition, first_offset=first.offset, last_offset=last_offset, reason=reason
+    )
+    # Under the key of the receipts, because it stands among them.
+    return _notice(derived_id("skipped", skip_id=skip_id), provider_code, known_at, key=provider_code, skipped=content)
 
 
 def finding(
@@ -143,9 +163,15 @@ def _notice(
     key: str,
     receipt: notice_pb2.Receipt | None = None,
     finding: notice_pb2.FindingNotice | None = None,
+    skipped: notice_pb2.SkippedRecords | None = None,
 ) -> OutgoingEvent:
     message = notice_pb2.ProviderNotice(
-        notice_id=str(notice_id), provider_code=provider_code, known_time=_timestamp(known_at), receipt=receipt, finding=finding
+        notice_id=str(notice_id),
+        provider_code=provider_code,
+        known_time=_timestamp(known_at),
+        receipt=receipt,
+        finding=finding,
+        skipped=skipped,
     )
     return OutgoingEvent(
         topic=notices_topic(provider_code),

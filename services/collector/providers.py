@@ -1,17 +1,14 @@
-"""Applies the provider directory: a checked file becomes rows, topics, principals and rights. Applying it again changes nothing.
+"""Applies the provider directory: a checked file becomes rows, topics, principals, rights and quotas. Applying it again changes nothing.
 
 The broker enforces who may publish in whose name: a provider's principal may write its own intake topics and read its own
 notices, nothing else. The database is written last, so that a provider in the directory always has its topics.
 """
 
 import os
-import re
 import secrets
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import (
@@ -30,20 +27,17 @@ from kafka.admin import (
 )
 from kafka.errors import NoError
 
-from services.collector.domain.basis import Basis
-from services.collector.domain.kinds import Kind
+from services.collector.directory_file import RESERVED_CODES, DirectoryRefusedError, parse_directory
 from services.collector.domain.provider import Provider
+from services.collector.domain.terms import Entry
 from services.collector.store import directory
 from services.common import kafka
 from services.common.clock import Clock
 from services.common.database import Database
 from services.common.settings import KafkaSettings
 
-_CODE = re.compile(r"[a-z][a-z0-9-]{1,30}\Z")
-# A provider's code is the name of its principal on the broker: one of these would take over the rights of that principal.
-RESERVED_CODES = frozenset({"admin", "broker", "collector", "scoring", "reports", "gateway", "owner", "postgres", "bureau", "kafka"})
-_REGION = re.compile(r"[0-9]{1,6}\Z")
-_FIELDS = {"code", "name", "department", "kinds", "bases", "regions"}
+__all__ = ["RESERVED_CODES", "Applied", "BrokerRefusedError", "DirectoryRefusedError", "Entry", "apply_directory", "parse_directory"]
+
 _PASSWORD_BYTES = 24
 _DAY_MS = 24 * 60 * 60 * 1000
 # Submissions are kept by the database; the log only has to outlast the longest outage of the collector.
@@ -55,24 +49,8 @@ _NOTICES_RETENTION_MS = 100 * _DAY_MS
 _COMPRESSION = {"compression.type": "zstd"}
 
 
-class DirectoryRefusedError(Exception):
-    """The directory file cannot be applied; one sentence for each reason. Nothing was changed."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
-
-
 class BrokerRefusedError(Exception):
     """The broker would not make a topic, a principal or a right; the command may simply be run again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One provider of the file."""
-
-    provider: Provider
-    department: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,70 +63,8 @@ class Applied:
     passwords_created: tuple[str, ...]
     rights_added: int
     rights_removed: int
-
-
-def parse_directory(text: str) -> list[Entry]:
-    """Read and check a directory file.
-
-    Raises:
-        DirectoryRefusedError: with everything that is wrong with it.
-    """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DirectoryRefusedError([f"not TOML: {error}"]) from error
-    problems: list[str] = []
-    entries: list[Entry] = []
-    for place, one in enumerate(raw.get("provider", []), start=1):
-        name = f"provider {place} ({one.get('code', 'without code')})"
-        found = list(_problems(one))
-        problems += [f"{name}: {problem}" for problem in found]
-        if not found:
-            entries.append(_entry(one))
-    codes = [entry.provider.code for entry in entries]
-    problems += [f"the code {code} is given twice" for code in sorted({code for code in codes if codes.count(code) > 1})]
-    problems += [f"unknown table {key!r}" for key in sorted(raw.keys() - {"provider"})]
-    if not entries and not problems:
-        problems.append("no provider is listed")
-    if problems:
-        raise DirectoryRefusedError(problems)
-    return entries
-
-
-def _problems(one: Mapping[str, Any]) -> Iterable[str]:
-    for field in sorted(_FIELDS - one.keys()):
-        yield f"{field} is missing"
-    for field in sorted(one.keys() - _FIELDS):
-        yield f"unknown field {field}"
-    for field in ("code", "name", "department"):
-        if not isinstance(one.get(field, ""), str) or one.get(field) == "":
-            yield f"{field} is not a text"
-    if isinstance(one.get("code"), str) and not _CODE.match(one["code"]):
-        yield "code is not 2 to 31 of a-z, 0-9 and -, beginning with a letter"
-    if isinstance(one.get("code"), str) and one["code"] in RESERVED_CODES:
-        yield "code is reserved for the bureau itself"
-    listings: dict[str, Callable[[str], object]] = {
-        "kinds": Kind.__members__.get,
-        "bases": Basis.__members__.get,
-        "regions": _REGION.match,
-    }
-    for field, allowed in listings.items():
-        listed = one.get(field, ["?"])
-        if not isinstance(listed, list) or not listed or not all(isinstance(text, str) for text in listed):
-            yield f"{field} is not a list of texts with at least one"
-        elif field in one and (unknown := [text for text in listed if not allowed(text)]):
-            yield f"{field}: {', '.join(unknown)} is not known here"
-
-
-def _entry(one: Mapping[str, Any]) -> Entry:
-    provider = Provider(
-        code=one["code"],
-        name=one["name"],
-        kinds=frozenset(Kind(kind) for kind in one["kinds"]),
-        bases=frozenset(Basis[basis] for basis in one["bases"]),
-        region_prefixes=tuple(one["regions"]),
-    )
-    return Entry(provider=provider, department=one["department"])
+    quotas_set: tuple[str, ...]
+    quotas_removed: tuple[str, ...]
 
 
 def apply_directory(
@@ -157,12 +73,15 @@ def apply_directory(
     """Make the cluster and the tables what the directory says. Idempotent; run as a principal that may alter the cluster.
 
     Raises:
+        DirectoryRefusedError: a key that was applied before has left the file.
         BrokerRefusedError: the broker would not do something.
         KafkaError: the broker is away.
     """
     providers = [entry.provider for entry in entries]
     with database.transaction("providers.read") as transaction:
-        before = directory.providers(transaction)
+        ever, before = directory.everyone(transaction), directory.providers(transaction)
+    if lost := [problem for provider in providers if provider.code in ever for problem in _lost_keys(provider, ever[provider.code])]:
+        raise DirectoryRefusedError(lost)
     admin = kafka.admin(kafka_settings, client_id="collector-providers")
     try:
         # 1. Topics, principals, rights. (crash: some are made; the command is run again)
@@ -170,11 +89,12 @@ def apply_directory(
         passwords_created = _make_principals(admin, providers, secrets_dir)
         gone = before.keys() - {provider.code for provider in providers}
         added, removed = _set_rights(admin, providers, gone)
+        quotas_set, quotas_removed = _set_quotas(admin, entries, gone)
     finally:
         admin.close()
     # 2. The rows. (crash before the commit: the old directory holds; after: done)
     with database.transaction("providers.apply") as transaction:
-        directory.replace_directory(transaction, [(entry.provider, entry.department) for entry in entries], at=clock.now())
+        directory.replace_directory(transaction, entries, at=clock.now())
     return Applied(
         providers=len(entries),
         topics_created=topics_created,
@@ -182,7 +102,19 @@ def apply_directory(
         passwords_created=passwords_created,
         rights_added=added,
         rights_removed=removed,
+        quotas_set=quotas_set,
+        quotas_removed=quotas_removed,
     )
+
+
+def _lost_keys(provider: Provider, before: Provider) -> list[str]:
+    """Say which keys are in the file no more: without its key nobody can prove a signature that is kept."""
+    kept = {key.key_id for key in provider.keys}
+    return [
+        f"{provider.code}: key {key.key_id} is missing, and what it signed is kept: leave it in the file and end it by valid_until"
+        for key in before.keys
+        if key.key_id not in kept
+    ]
 
 
 def _make_topics(admin: KafkaAdminClient, providers: Iterable[Provider]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -278,6 +210,28 @@ def take_rights(admin: KafkaAdminClient, rights: Sequence[ACL]) -> None:
     if refused:
         right, answer = refused[0]
         raise BrokerRefusedError(f"{len(refused)} rights still hold, {answer.__name__}: {right}")
+
+
+def _set_quotas(admin: KafkaAdminClient, entries: Iterable[Entry], gone: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Bound what each provider's principal may send a second and how much of the broker's time it may take.
+
+    Returns whose quotas were set, and whose were removed because they left the directory.
+
+    Raises:
+        KafkaError: the broker refuses.
+    """
+    present = kafka.user_quotas(admin)
+    wanted: dict[str, dict[str, float]] = {
+        entry.provider.code: {
+            "producer_byte_rate": float(entry.terms.quota.bytes_per_second),
+            "request_percentage": float(entry.terms.quota.request_percentage),
+        }
+        for entry in entries
+    }
+    changed = {code: quotas for code, quotas in wanted.items() if {**present.get(code, {}), **quotas} != present.get(code)}
+    removed = {code: dict.fromkeys(present[code]) for code in sorted(gone) if code in present}
+    kafka.alter_user_quotas(admin, {**changed, **removed})
+    return tuple(sorted(changed)), tuple(removed)
 
 
 def _rights(provider: Provider) -> Iterable[ACL]:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 METADATA = MetaData()
 
@@ -32,6 +33,15 @@ PROVIDER = Table(
     Column("withdrawn_at", DateTime(timezone=True)),
     Column("ended_kinds", ARRAY(Text), nullable=False),
     Column("bases", ARRAY(Text), nullable=False),
+    # The terms; NULL of a provider that was applied before there were any, until it is applied again.
+    Column("purpose", Text),
+    Column("legal_basis", Text),
+    Column("retention_years", Integer),
+    Column("calendar", JSONB),
+    Column("standard_uncertainty", JSONB),
+    Column("quota", JSONB),
+    Column("signature", Text, nullable=False),
+    Column("signature_keys", JSONB, nullable=False),
 )
 
 # The lock of a subject and its newest account revision.
@@ -127,6 +137,18 @@ QUARANTINED_RECORD = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
 )
 
+# What came around the bytes of a record that was set aside, or signed: as much as it takes to judge it again.
+RECORD_ENVELOPE = Table(
+    "record_envelope",
+    METADATA,
+    Column("topic_id", Uuid, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("record_offset", BigInteger, primary_key=True),
+    Column("record_key", LargeBinary),
+    Column("is_json", Boolean, nullable=False),
+    Column("jws", LargeBinary),
+)
+
 RECORD_FINDING = Table(
     "record_finding",
     METADATA,
@@ -159,11 +181,58 @@ RECEIPT = Table(
     Column("made_at", DateTime(timezone=True), nullable=False),
 )
 
+# Who had kept records judged again, when, why, and which; and what became of each.
+REDRIVE = Table(
+    "redrive",
+    METADATA,
+    Column("redrive_id", Uuid, primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_aside", Text, nullable=False),
+    Column("provider_code", Text),
+    Column("topic", Text),
+    Column("partition", Integer),
+    Column("record_offset", BigInteger),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
+)
+
+REDRIVEN_RECORD = Table(
+    "redriven_record",
+    METADATA,
+    Column("redrive_id", Uuid, primary_key=True),
+    Column("topic_id", Uuid, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("record_offset", BigInteger, primary_key=True),
+    Column("topic", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("outcome_before", Text, nullable=False),
+    Column("outcome_after", Text, nullable=False),
+    Column("submission_id", Uuid),
+    Column("detail", Text, nullable=False),
+    Column("redriven_at", DateTime(timezone=True), nullable=False),
+)
+
+# Records that were passed over unread, and by whose decision.
+SKIP = Table(
+    "skip",
+    METADATA,
+    Column("skip_id", Uuid, primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("provider_code", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("topic_id", Uuid, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("last_offset", BigInteger, nullable=False),
+    Column("skipped_at", DateTime(timezone=True), nullable=False),
+)
+
 FACILITY_CLAIM = Table(
     "facility_claim",
     METADATA,
     Column("facility_number", Text, primary_key=True),
-    Column("subject_id", Uuid, nullable=False),
+    Column("subject_id", Uuid, primary_key=True),
     Column("submission_id", Uuid, primary_key=True),
 )
 
@@ -276,8 +345,12 @@ APPEND_ONLY = (
     REJECTED_RECORD,
     DUPLICATE_RECORD,
     QUARANTINED_RECORD,
+    RECORD_ENVELOPE,
     RECORD_FINDING,
     RECEIPT,
+    REDRIVE,
+    REDRIVEN_RECORD,
+    SKIP,
     FACILITY_CLAIM,
     POSTING,
     ACCOUNT_REVISION,

@@ -201,6 +201,22 @@ def engine(settings: PostgresSettings) -> sqlalchemy.Engine:
     return made
 
 
+def unreachable(error: BaseException) -> str | None:
+    """Say in one line, for who ran a command, that the database cannot be used now and why; None when that is not what is wrong.
+
+    Names no parameter and no value, as no error text of ours does.
+    """
+    if not is_recoverable(error) or is_conflict(error):
+        return None
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = sqlstate(error)
+    if state is not None:
+        return f"the database cannot be used now: {type(cause).__name__} (SQLSTATE {state})"
+    # libpq names host, port, role and reason in its first line; advice and further addresses follow.
+    reason = str(cause).partition("\n")[0].removeprefix("connection failed: ").strip()
+    return f"the database cannot be reached: {reason or type(cause).__name__}"
+
+
 def sqlstate(error: BaseException) -> str | None:
     """Return the five-character SQLSTATE of a database error, if the server gave one."""
     cause = error.orig if isinstance(error, DBAPIError) else error

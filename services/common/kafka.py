@@ -15,8 +15,9 @@ import zstandard
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError
+from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError, NoError, for_code
 from kafka.net.compat import KafkaNetClient
+from kafka.protocol.admin import AlterClientQuotasRequest, DescribeClientQuotasRequest
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.structs import MemberState
@@ -33,6 +34,8 @@ _WITHOUT_METRICS = {"metrics_enabled": False}
 # The ListOffsets protocol's timestamps for the two ends of a log.
 _EARLIEST = -2
 _LATEST = -1
+# DescribeClientQuotas: every entity that has a name, not the default one.
+_ANY_SPECIFIED_NAME = 2
 # The broker takes records of 1 MiB; a fetch of this size holds the largest one and bounds the memory of a poll.
 _PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024
 _FETCH_BYTES_MAX = 16 * 1024 * 1024
@@ -179,6 +182,43 @@ def _offsets(client: KafkaAdminClient, partitions: Iterable[TopicPartition], whi
         partition: found.offset
         for partition, found in client.list_partition_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED).items()
     }
+
+
+def user_quotas(client: KafkaAdminClient) -> dict[str, dict[str, float]]:
+    """Return the client quotas of each principal that has any of its own, by their names at the broker (`producer_byte_rate` …).
+
+    Raises:
+        KafkaError: the broker is away or this principal may not ask.
+    """
+    # kafka-python 3.0.12 knows the messages (KIP-546) but has no method that sends them. Match type 2: any principal.
+    response = client._manager.run(
+        client._manager.send, DescribeClientQuotasRequest(components=[("user", _ANY_SPECIFIED_NAME, None)], strict=True)
+    )
+    _raise_refusal(response.error_code, response.error_message)
+    return {entry.entity[0].entity_name: {one.key: one.value for one in entry.values} for entry in response.entries or ()}
+
+
+def alter_user_quotas(client: KafkaAdminClient, changes: Mapping[str, Mapping[str, float | None]]) -> None:
+    """Set client quotas of principals, or remove those whose value is None; others stay as they are.
+
+    Raises:
+        KafkaError: the broker is away or refuses.
+    """
+    entries = [
+        ([("user", user)], [(key, value if value is not None else 0.0, value is None) for key, value in sorted(quotas.items())])
+        for user, quotas in sorted(changes.items())
+    ]
+    if not entries:
+        return
+    response = client._manager.run(client._manager.send, AlterClientQuotasRequest(entries=entries, validate_only=False))
+    for entry in response.entries:
+        _raise_refusal(entry.error_code, entry.error_message)
+
+
+def _raise_refusal(error_code: int, message: str | None) -> None:
+    error = for_code(error_code)
+    if error is not NoError:
+        raise error(message)
 
 
 def is_recoverable(error: BaseException) -> bool:

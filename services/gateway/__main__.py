@@ -15,7 +15,7 @@ from carbonbureau.bureau.v1 import subject_service_pb2_grpc as subject_pb_grpc
 from services.common import crash, migrations
 from services.common.clock import Clock, SystemClock
 from services.common.consumer import Consumer
-from services.common.database import Database, Transaction
+from services.common.database import Database, Transaction, unreachable
 from services.common.identifiers import RandomIds
 from services.common.process import run_until_stopped
 from services.common.rpc import RpcServer
@@ -63,6 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: revocation lists cannot be used: {error}", file=sys.stderr)
     except TokenKeysError as error:
         print(f"{SERVICE}: token keys cannot be used: {error}", file=sys.stderr)
+    except Exception as error:
+        if (problem := unreachable(error)) is None:
+            raise
+        print(f"{SERVICE}: {problem}", file=sys.stderr)
     return 2
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from services.common import crash, migrations, work_queue
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
-from services.common.database import Database
+from services.common.database import Database, unreachable
 from services.common.identifiers import RandomIds
 from services.common.outbox import OutboxPublisher
 from services.common.process import Polling, run_until_stopped
@@ -50,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: cannot start:", *error.problems, sep="\n  ", file=sys.stderr)
     except (SigningKeyError, PublishedKeysError) as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
+    except Exception as error:
+        if (problem := unreachable(error)) is None:
+            raise
+        print(f"{SERVICE}: {problem}", file=sys.stderr)
     return 2
 
 

@@ -70,21 +70,28 @@ def read_notices(access: KafkaSettings, *, provider_code: str) -> Iterator[Notic
 
 
 def lines(notice: Notice) -> Iterator[str]:
-    """Write a notice for a person, one line for a receipt and one for a finding."""
+    """Write a notice for a person, one line each."""
     content = notice.content
     match content.WhichOneof("content"):
         case "receipt":
             receipt = content.receipt
+            again = ", judged again" if receipt.redriven else ""
             yield (
                 f"receipt  {receipt.topic}-{receipt.partition} offsets {receipt.first_offset} to {receipt.last_offset}: "
                 f"{receipt.accepted_count} accepted, {receipt.duplicate_count} duplicate, {receipt.rejected_count} rejected, "
-                f"{receipt.quarantined_count} quarantined, root {receipt.merkle_root.hex()[:16]}"
+                f"{receipt.quarantined_count} quarantined, root {receipt.merkle_root.hex()[:16]}{again}"
             )
         case "finding":
             finding = content.finding
             severity = notice_pb2.Severity.Name(finding.severity).removeprefix("SEVERITY_").lower()
             record = f"{finding.kind} {finding.record_number} revision {finding.record_revision}" if finding.record_number else "unreadable"
             yield f"finding  {severity}  {finding.rule_id}  {record}: {finding.message}"
+        case "skipped":
+            skipped = content.skipped
+            yield (
+                f"skipped  {skipped.topic}-{skipped.partition} offsets {skipped.first_offset} to {skipped.last_offset} were never read: "
+                f"{skipped.reason}"
+            )
         case _:
             yield f"notice of a kind that this reader does not know, at {notice.partition}:{notice.offset}"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from services.common import crash, migrations
 from services.common.clock import SystemClock
 from services.common.consumer import Consumer
-from services.common.database import Database
+from services.common.database import Database, unreachable
 from services.common.identifiers import RandomIds
 from services.common.outbox import OutboxPublisher
 from services.common.process import Polling, run_until_stopped
@@ -52,6 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (PanelError, TrainingError, ModelRefusedError, NoModelError, OSError) as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        if (problem := unreachable(error)) is None:
+            raise
+        print(f"{SERVICE}: {problem}", file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

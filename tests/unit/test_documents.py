@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import tomllib
 
 import pytest
 
 from deploy.local.state import REPOSITORY
+from services.collector.__main__ import _parser as collector_parser
+from services.collector.directory_file import parse_directory
 from services.collector.domain.rules import plausibility
 from tests.unit.collector.submissions import plan, view_of
 
@@ -31,6 +34,29 @@ class TestReadme:
         names = {re.split(r"[=\[<>]", requirement)[0] for requirement in needed}
         unnamed = {name for name in names if not name.startswith(("types-", "opentelemetry-exporter")) and name not in README}
         assert unnamed == set()
+
+
+class TestProvidersPage:
+    PAGE = (REPOSITORY / "docs" / "providers.md").read_text(encoding="utf-8")
+
+    def test_shows_commands_that_exist(self) -> None:
+        commands = re.findall(r"^python -m services\.collector (.+)$", self.PAGE, flags=re.MULTILINE)
+        assert len(commands) >= 4
+        for command in commands:
+            collector_parser().parse_args(shlex.split(command))
+
+    def test_shows_entries_that_can_be_applied(self) -> None:
+        entry, keys = (text.replace("\n   ", "\n") for text in re.findall(r"```toml\n(.*?)```", self.PAGE, flags=re.DOTALL))
+        (applied,) = parse_directory(entry.replace("quota =", keys.partition("\n\n")[0] + "\nquota =") + keys.partition("\n\n")[2])
+        assert (applied.provider.code, len(applied.provider.keys)) == ("grid-sx", 1)
+
+    def test_names_files_that_exist(self) -> None:
+        for file in re.findall(r"`((?:services|deploy|proto|docs)/[\w./-]+)`", self.PAGE):
+            assert (REPOSITORY / file).exists(), file
+
+    def test_is_found_from_both_readmes(self) -> None:
+        assert "docs/providers.md" in README
+        assert "docs/providers.md" in (REPOSITORY / "services" / "collector" / "README.md").read_text(encoding="utf-8")
 
 
 class TestContributing:

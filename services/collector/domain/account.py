@@ -5,22 +5,24 @@ subject's methods. What could not be posted is listed with its reason; the rules
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from uuid import UUID
 
-from services.collector.domain import directory, subject_code
+from services.collector.domain import claims, directory, subject_code
 from services.collector.domain.allowance import AllowanceAccount, allowance_account
 from services.collector.domain.annual import AnnualFigures, annual_figures
 from services.collector.domain.basis import Unit
+from services.collector.domain.claims import Claim, History
 from services.collector.domain.contents.emissions import ReportedEmissions
 from services.collector.domain.contents.energy import ElectricityUse, FuelUse
 from services.collector.domain.contents.production import Output
 from services.collector.domain.contents.transition import TransitionInvestment, TransitionPlan
 from services.collector.domain.coverage import Coverage
-from services.collector.domain.directory import Claim, Facility, Profile, Register, Standing
+from services.collector.domain.directory import Facility, Profile, Register, Standing
 from services.collector.domain.emissions import KIND_OF_ACTIVITY, SCOPE_OF_REPORTED, Book, Computation
 from services.collector.domain.fiscal import FiscalLines, fiscal_lines
 from services.collector.domain.kinds import Withdrawal
@@ -44,6 +46,14 @@ class Use:
     facility: Facility
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormerOwner:
+    """A subject that had a facility before: figures still sent under its code follow the facility to its new owner."""
+
+    history: History
+    effective: Sequence[Submission]
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccountView:
     """An account as drawn up, with all that the rules may want to look at."""
@@ -57,6 +67,8 @@ class AccountView:
     plan: TransitionPlan | None
     register: Register
     uses: Sequence[Use]
+    inherited: Sequence[Use]
+    ended_from: date | None
     resolutions: Sequence[Resolution]
     postings: Sequence[Posting]
     outputs: Sequence[OutputLine]
@@ -87,33 +99,37 @@ def draw_up(
     effective: Sequence[Submission],
     parked: Sequence[Submission],
     held_elsewhere: Set[UUID],
-    claims_of_others: Iterable[Claim],
+    others: Sequence[History],
+    former_owners: Sequence[FormerOwner],
+    subject_of_code: Mapping[str, UUID],
     book: Book,
 ) -> AccountView:
     """Draw up the account that a bureau keeps of the subject with this code.
 
-    `effective` is in record order; `claims_of_others` are on facilities that it names; `held_elsewhere` are the originals of what is
-    parked that are about other subjects. A record whose newest revision withdraws it counts nowhere.
+    `effective` is in record order; `others` are the histories of all who claim facilities that it names, or were merged with it;
+    `former_owners` are those of them who had such a facility before; `subject_of_code` gives the subjects of the codes that these
+    histories name; `held_elsewhere` are the originals of what is parked that are about other subjects. A record whose newest revision
+    withdraws it counts nowhere.
     """
     effective = [one for one in effective if not isinstance(one.content, Withdrawal)]
     waiting: list[Submission] = []
     misdirected: list[Submission] = []
     for one in parked:
         (misdirected if one.original_id() in held_elsewhere else waiting).append(one)
-    entries = directory.entries_in_order(effective)
-    profile = directory.profile(entries)
-    province = subject_code.province(code)
-    own = directory.claims(subject_id, province, entries)
-    register = Register(subject_id=subject_id, bureau=bureau, province=province, all_claims=[*own, *claims_of_others])
+    own = claims.history(subject_id, subject_code.province(code), effective)
+    profile = directory.profile(own.entries)
+    all_claims = claims.claims([own, *others], subject_of_code)
+    register = _register(own, bureau, all_claims)
     # 1. Tie every figure to a facility, leave out what belongs to another subject.
     uses = [
         Use(submission=submission, facility=register.facility(submission.facility_number, submission.period))
         for submission in effective
         if submission.period is not None and not isinstance(submission.content, TransitionInvestment)
     ]
-    remarks = [remark for use in uses if not use.facility.counts() for remark in _not_ours(use)]
+    remarks = [_not_ours(use) for use in uses if not use.facility.counts()]
+    inherited = [use for former in former_owners for use in _inherited(subject_id, former, _register(former.history, bureau, all_claims))]
     # 2. Choose what counts where several figures speak of one quantity.
-    resolutions = _quantities(subject_id, uses, effective).resolved()
+    resolutions = _quantities(subject_id, uses, inherited, effective, remarks).resolved()
     resolutions = _without_doubled_totals(uses, resolutions, remarks)
     resolutions = [_within_limit(resolution, remarks) for resolution in resolutions]
     # 3. Compute emissions: activities first, because reported figures are laid against them.
@@ -137,11 +153,13 @@ def draw_up(
         effective=effective,
         parked=waiting,
         misdirected=misdirected,
-        entries=entries,
+        entries=own.entries,
         profile=profile,
         plan=_plan(effective),
         register=register,
         uses=uses,
+        inherited=inherited,
+        ended_from=own.ended_from(),
         resolutions=resolutions,
         postings=postings,
         outputs=outputs,
@@ -157,11 +175,38 @@ def draw_up(
 # ---- From submissions to quantities ----
 
 
-def _quantities(subject_id: UUID, uses: Iterable[Use], effective: Iterable[Submission]) -> Quantities:
+def _register(history: History, bureau: str, all_claims: Iterable[Claim]) -> Register:
+    return Register(
+        subject_id=history.subject_id, bureau=bureau, province=history.province, all_claims=all_claims, ended_from=history.ended_from()
+    )
+
+
+def _inherited(subject_id: UUID, former: FormerOwner, register: Register) -> Iterator[Use]:
+    """Give the figures sent under the code of a former owner for facilities that are the subject's in their period."""
+    for submission in former.effective:
+        if submission.period is not None and not isinstance(submission.content, TransitionInvestment):
+            facility = register.facility(submission.facility_number, submission.period)
+            if facility.standing is Standing.PASSED_ON and facility.owner == subject_id:
+                yield Use(submission=submission, facility=replace(facility, standing=Standing.OWN, owner=None))
+
+
+def _quantities(
+    subject_id: UUID, uses: Iterable[Use], inherited: Iterable[Use], effective: Iterable[Submission], remarks: list[Remark]
+) -> Quantities:
     quantities = Quantities()
+    own_days: dict[tuple[Quantity, str], list[Period]] = defaultdict(list)
     for use in uses:
         if use.facility.counts():
             for quantity, figure in _figures(use.submission, use.facility.facility_id):
+                quantities.add(quantity, figure)
+                own_days[quantity, use.submission.provider_code].append(figure.period())
+    for use in inherited:
+        for quantity, figure in _figures(use.submission, use.facility.facility_id):
+            # One provider's records of a quantity are added; what it sends under both codes would count twice.
+            if Coverage(own_days[quantity, use.submission.provider_code]).overlaps(figure.period()):
+                reason = Unposted.REPORTED_BY_BOTH_OWNERS
+                remarks.append(Remark(reason=reason, evidence=(use.submission,), period=figure.period(), quantity=quantity))
+            else:
                 quantities.add(quantity, figure)
     for submission in effective:
         if isinstance(submission.content, TransitionInvestment):
@@ -201,13 +246,20 @@ def _figures(submission: Submission, facility_id: UUID) -> list[tuple[Quantity, 
     ]
 
 
-def _not_ours(use: Use) -> Iterator[Remark]:
-    """Remark on figures of a facility that is another's; what states no figure of the account leaves none out."""
-    reason = Unposted.FACILITY_CONTESTED if use.facility.standing is Standing.CONTESTED else Unposted.FACILITY_OF_ANOTHER
+_WHY_NOT_OURS = {
+    Standing.CONTESTED: Unposted.FACILITY_CONTESTED,
+    Standing.OF_ANOTHER: Unposted.FACILITY_OF_ANOTHER,
+    Standing.PASSED_ON: Unposted.FACILITY_PASSED_ON,
+}
+
+
+def _not_ours(use: Use) -> Remark:
+    reason = _WHY_NOT_OURS[use.facility.standing]
     period = use.submission.period
     assert period is not None
-    for quantity, _ in _figures(use.submission, use.facility.facility_id)[:1]:
-        yield Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
+    figures = _figures(use.submission, use.facility.facility_id)
+    quantity = figures[0][0] if figures else Quantity(use.facility.facility_id, Measure.OTHER, use.submission.kind.value, "")
+    return Remark(reason=reason, evidence=(use.submission,), period=period, quantity=quantity, detail=use.facility.number)
 
 
 def _without_doubled_totals(uses: Iterable[Use], resolutions: list[Resolution], remarks: list[Remark]) -> list[Resolution]:

@@ -1,7 +1,7 @@
 """Decides what the directory of enterprises (名录库) says: the profile of a subject, and who owns a facility when.
 
-One plant never counts in two accounts: for each facility number and period there is at most one owner, found from the entries
-of all subjects that claim it. Numbers are given province by province (contract: province-wide number), so the same number at subjects
+One plant never counts in two accounts: for each facility number and period there is at most one owner, found from the claims of all
+subjects concerned (claims.py). Numbers are given province by province (contract: province-wide number), so the same number at subjects
 of two provinces is two plants, and no register takes a figure out of a province that it does not keep. The identity of a facility is
 part of every posting.
 """
@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from enum import Enum
 from uuid import UUID
 
+from services.collector.domain.claims import Claim, passed_on_to
 from services.collector.domain.contents.registry import EnterpriseSize, RegistryEntry
 from services.collector.domain.submission import Submission
 from services.common.civil_time import Period
@@ -29,25 +30,6 @@ class Profile:
     size: EnterpriseSize | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Claim:
-    """A stretch of days in which the entries of a subject say that it owns a facility; `until` is None while it lasts.
-
-    `province` is that of the subject (two digits, GB/T 2260): the facility number is one of that province.
-    """
-
-    subject_id: UUID
-    province: str
-    facility_number: str
-    owned_from: date
-    start: date
-    until: date | None
-    entry: Submission
-
-    def overlaps(self, other: "Claim") -> bool:
-        return (self.until is None or other.start < self.until) and (other.until is None or self.start < other.until)
-
-
 class Standing(Enum):
     """How a subject stands to a facility in a period."""
 
@@ -56,25 +38,24 @@ class Standing(Enum):
     UNNUMBERED_OF_SEVERAL = "no number given, several registered"
     UNREGISTERED = "nobody has registered it for the period"
     OF_ANOTHER = "registered to another subject"
+    PASSED_ON = "was the subject's and belongs to another since"
     CONTESTED = "registered to two subjects with equal right"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facility:
-    """A facility as the figures of one subject and period count on it; counted only where the standing allows it."""
+    """A facility as the figures of one subject and period count on it; counted only where the standing allows it.
+
+    `owner` is who took it over where it was passed on: the figures count there.
+    """
 
     facility_id: UUID
     number: str
     standing: Standing
+    owner: UUID | None = None
 
     def counts(self) -> bool:
-        return self.standing not in (Standing.OF_ANOTHER, Standing.CONTESTED)
-
-
-def entries_in_order(submissions: Iterable[Submission]) -> list[Submission]:
-    """Put the registry entries of a subject in the order in which they take effect; two of one day by provider and number."""
-    entries = [submission for submission in submissions if isinstance(submission.content, RegistryEntry)]
-    return sorted(entries, key=lambda entry: (_content(entry).effective_date, entry.provider_code, entry.record_number))
+        return self.standing not in (Standing.OF_ANOTHER, Standing.CONTESTED, Standing.PASSED_ON)
 
 
 def profile(entries: Sequence[Submission]) -> Profile | None:
@@ -85,43 +66,18 @@ def profile(entries: Sequence[Submission]) -> Profile | None:
     return Profile(name=newest.name, industry_code=newest.industry_code, city_code=newest.city_code, size=newest.size)
 
 
-def claims(subject_id: UUID, province: str, entries: Sequence[Submission]) -> list[Claim]:
-    """List what a subject of a province claims to own.
-
-    An entry is the state from its effective date on: what it says of later days holds until the next entry, and only the
-    first entry also speaks of the days before it. The past is mended by correcting the entry that was wrong about it.
-    """
-    found = []
-    for place, entry in enumerate(entries):
-        speaks_from = date.min if place == 0 else _content(entry).effective_date
-        speaks_until = _content(entries[place + 1]).effective_date if place + 1 < len(entries) else None
-        for facility in _content(entry).facilities:
-            start = max(facility.owned_from_date, speaks_from)
-            ends = [end for end in (facility.owned_until_date, speaks_until) if end is not None]
-            until = min(ends) if ends else None
-            if until is None or start < until:
-                found.append(
-                    Claim(
-                        subject_id=subject_id,
-                        province=province,
-                        facility_number=facility.facility_number,
-                        owned_from=facility.owned_from_date,
-                        start=start,
-                        until=until,
-                        entry=entry,
-                    )
-                )
-    return found
-
-
 class Register:
     """Who owns which facility when, from the claims of every subject concerned.
 
-    `bureau` is the province whose accounts are kept, `province` that of the subject, by which its facilities are numbered.
+    `bureau` is the province whose accounts are kept, `province` that of the subject, by which its facilities are numbered. `ended_from` is
+    the first day after the subject ended: what is reported without number under its code after that is about the facility it had.
     """
 
-    def __init__(self, *, subject_id: UUID, bureau: str, province: str, all_claims: Iterable[Claim]) -> None:
+    def __init__(
+        self, *, subject_id: UUID, bureau: str, province: str, all_claims: Iterable[Claim], ended_from: date | None = None
+    ) -> None:
         self._subject_id = subject_id
+        self._ended_from = ended_from
         self._bureau = bureau
         self._province = province
         self._claims: dict[str, list[Claim]] = defaultdict(list)
@@ -156,12 +112,18 @@ class Register:
         registered = derived_id("facility", bureau=self._bureau, numbered_in=self._province, facility_number=number)
         if len(owner) > 1:
             return Facility(facility_id=registered, number=number, standing=Standing.CONTESTED)
-        standing = Standing.OWN if self._subject_id in owner else Standing.OF_ANOTHER
-        return Facility(facility_id=registered, number=number, standing=standing)
+        if self._subject_id in owner:
+            return Facility(facility_id=registered, number=number, standing=Standing.OWN)
+        (new_owner,) = owner
+        passed_on = passed_on_to(self._claims[number], former=self._subject_id, owner=new_owner)
+        standing = Standing.PASSED_ON if passed_on else Standing.OF_ANOTHER
+        return Facility(facility_id=registered, number=number, standing=standing, owner=new_owner)
 
     def _unnumbered(self, period: Period) -> Facility:
         """An empty number means the subject's only facility: the one it owns in the period, if it is one."""
         own = sorted({claim.facility_number for claim in self._own if _owned_days_end(claim, period) is not None})
+        if not own and self._ended_from is not None and self._ended_from <= period.start:
+            own = self.numbers()
         if len(own) == 1:
             return self._numbered(own[0], period)
         standing = Standing.UNNUMBERED_OF_SEVERAL if own else Standing.UNNUMBERED

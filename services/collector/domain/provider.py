@@ -2,12 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from services.collector.domain.basis import Basis
 from services.collector.domain.kinds import DOMAIN_OF_KIND, Domain, Kind
+from services.collector.domain.signature_key import SignatureKey
 
 _INTAKE = "intake"
 _NOTICES = "provider.notices"
+
+
+class SignatureDuty(StrEnum):
+    """Whether a provider has to sign its records. One that has not may; what it signs is verified all the same."""
+
+    NONE = "none"
+    REQUIRED = "required"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,6 +33,8 @@ class Provider:
     region_prefixes: tuple[str, ...]
     bases: frozenset[Basis]
     ended_kinds: frozenset[Kind] = frozenset()
+    signature: SignatureDuty = SignatureDuty.NONE
+    keys: tuple[SignatureKey, ...] = ()
 
     def may_report(self, kind: Kind) -> bool:
         return kind in self.kinds

@@ -39,6 +39,7 @@ class Measure(StrEnum):
     SCOPE_2 = "scope 2 as reported"
     INVESTMENT = "investment"
     TAX_RETURN = "tax return"
+    OTHER = "a fact"
 
 
 class Quantity(NamedTuple):
@@ -66,6 +67,11 @@ class Figure:
     part: str
     amount: Decimal
     data_quality: int
+
+    def period(self) -> Period:
+        """Give the period of the figure, which every submission with figures has."""
+        assert self.submission.period is not None
+        return self.submission.period
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,8 +133,7 @@ class Quantities:
         self._gathered: dict[Quantity, dict[tuple[str, date, date], list[Figure]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, quantity: Quantity, figure: Figure) -> None:
-        period = figure.submission.period
-        assert period is not None
+        period = figure.period()
         self._gathered[quantity][figure.submission.provider_code, period.start, period.end].append(figure)
 
     def resolved(self) -> list[Resolution]:
@@ -139,8 +144,7 @@ class Quantities:
 def _provider_figures(gathered: dict[tuple[str, date, date], list[Figure]]) -> list[ProviderFigure]:
     made = []
     for (provider_code, _, _), figures in gathered.items():
-        period = figures[0].submission.period
-        assert period is not None
+        period = figures[0].period()
         single = len(figures) == 1
         made.append(
             ProviderFigure(

@@ -17,6 +17,8 @@ class Unposted(Enum):
     """Why a figure does not stand on the account."""
 
     FACILITY_OF_ANOTHER = "the facility is registered to another subject"
+    FACILITY_PASSED_ON = "the facility went over to another subject, on whose account it counts"
+    REPORTED_BY_BOTH_OWNERS = "the same provider states it under the code of the new owner"
     FACILITY_CONTESTED = "the facility is registered to two subjects with equal right"
     TOTAL_BESIDE_FACILITIES = "a figure without facility number beside figures of single facilities"
     TOTAL_BESIDE_PARTS = "a total beside its parts"

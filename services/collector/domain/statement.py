@@ -54,6 +54,7 @@ def state(view: AccountView, findings: Sequence[AccountFinding], compared: Seque
 
     Annual figures and evidence are always of everything.
     """
+    evidence = [*view.effective, *(use.submission for use in view.inherited)]
     # The gravest findings stay; among equals the newest.
     kept = sorted(findings, key=lambda finding: (finding.rule_id == LIMITED_RULE, finding.severity.value, finding.order()))[-FINDINGS_MAX:]
     return Statement(
@@ -70,8 +71,8 @@ def state(view: AccountView, findings: Sequence[AccountFinding], compared: Seque
         fiscal_lines=_newest(view.fiscal.lines, view.lines_max),
         incomplete=_stretches(view.incomplete),
         comparisons=compared,
-        evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in view.effective)),
-        evidence_count=len(view.effective),
+        evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in evidence)),
+        evidence_count=len(evidence),
     )
 
 

@@ -3,6 +3,11 @@
 The code is the key by which intake names a subject. Whether such a subject exists is not decided here.
 """
 
+import re
+from uuid import UUID
+
+from services.common.identifiers import derived_id
+
 LENGTH = 18
 
 # GB 32100-2015, 4.1: digits and capital letters without I, O, S, V, Z. The position in this string is the character's value.
@@ -12,12 +17,12 @@ _MODULUS = 31
 _WEIGHTS = tuple(pow(3, place, _MODULUS) for place in range(LENGTH - 1))
 _VALUE = {character: value for value, character in enumerate(ALPHABET)}
 _REGION_DIGITS = slice(2, 8)
-_DIGITS = frozenset("0123456789")
+_WELL_FORMED = re.compile(f"[{ALPHABET}]{{2}}[0-9]{{6}}[{ALPHABET}]{{10}}")
 
 
 def is_well_formed(code: str) -> bool:
     """Tell whether `code` has the length and the alphabet, and digits where the region stands; says nothing of the check character."""
-    return len(code) == LENGTH and all(c in _VALUE for c in code) and all(c in _DIGITS for c in code[_REGION_DIGITS])
+    return _WELL_FORMED.fullmatch(code) is not None
 
 
 def check_character(first_seventeen: str) -> str:
@@ -43,3 +48,8 @@ def region(code: str) -> str:
 def province(code: str) -> str:
     """Read the province-level division of the registering authority: the first two digits of its region (GB/T 2260; 14 is Shanxi)."""
     return region(code)[:2]
+
+
+def subject_id(*, bureau: str, first_code: str) -> UUID:
+    """Derive the id of a subject from the code it is known by first in the province whose accounts are kept."""
+    return derived_id("subject", province=bureau, first_code=first_code)

@@ -83,23 +83,34 @@ def submissions_of(transaction: Transaction, subject_id: UUID) -> list[StoredSub
     return _stored(transaction.execute(_SUBMISSIONS_OF, {"subject_id": subject_id}))
 
 
-def entries_of_other_claimants(transaction: Transaction, subject_id: UUID, facility_numbers: Collection[str]) -> list[StoredSubmission]:
-    """Read all registry entries of every other subject that ever claimed one of these facilities."""
-    if not facility_numbers:
-        return []
+def register_of_others(transaction: Transaction, subject_id: UUID, facility_numbers: Collection[str]) -> list[StoredSubmission]:
+    """Read what the register says of every other subject that ever claimed one of these facilities, or was merged with or split from it."""
     parameters = {"subject_id": subject_id, "facility_numbers": sorted(facility_numbers)}
-    return _stored(transaction.execute(_ENTRIES_OF_OTHERS, parameters))
+    return _stored(transaction.execute(_REGISTER_OF_OTHERS, parameters))
 
 
 _STORED = (
     "SELECT submission_id, subject_id, subject_code, provider_code, kind, record_number, record_revision, value, value_sha256, is_json"
 )
 _SUBMISSIONS_OF = text(f"{_STORED} FROM submission WHERE subject_id = :subject_id")
-_ENTRIES_OF_OTHERS = text(f"""
+# Kin share a structural change, or have a common one who does.
+_REGISTER_OF_OTHERS = text(f"""
+    WITH RECURSIVE kin (subject_id) AS (
+        SELECT CAST(:subject_id AS uuid)
+        UNION
+        SELECT other.subject_id FROM kin
+        JOIN facility_claim AS one ON one.subject_id = kin.subject_id
+        JOIN facility_claim AS other ON other.submission_id = one.submission_id
+    ), named (facility_number) AS (
+        SELECT unnest(CAST(:facility_numbers AS text[]))
+        UNION
+        SELECT facility_number FROM facility_claim WHERE subject_id IN (SELECT subject_id FROM kin) AND facility_number <> ''
+    )
     {_STORED} FROM submission
-    WHERE kind = 'REGISTRY_ENTRY' AND subject_id IN (
-        SELECT subject_id FROM facility_claim
-        WHERE facility_number = ANY(CAST(:facility_numbers AS text[])) AND subject_id <> :subject_id
+    WHERE kind IN ('REGISTRY_ENTRY', 'STRUCTURAL_CHANGE') AND subject_id <> :subject_id AND subject_id IN (
+        SELECT subject_id FROM facility_claim WHERE facility_number IN (SELECT facility_number FROM named)
+        UNION
+        SELECT subject_id FROM kin
     )
 """)  # noqa: S608  (no value is put into the text)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects import postgresql
 
+from services.collector.domain.envelope import Envelope
 from services.collector.domain.kinds import Kind
 from services.collector.domain.place import Place
 from services.collector.domain.submission import BusinessKey, Outcome
@@ -18,6 +19,7 @@ from services.collector.tables import (
     FACILITY_CLAIM,
     QUARANTINED_RECORD,
     RECEIPT,
+    RECORD_ENVELOPE,
     RECORD_FINDING,
     REJECTED_RECORD,
     SUBJECT,
@@ -247,6 +249,16 @@ def append_quarantined(transaction: Transaction, rows: Iterable[Sequence[Any]]) 
     append(transaction, QUARANTINED_RECORD, rows)
 
 
+def append_envelopes(transaction: Transaction, rows: Iterable[tuple[Place, Envelope]]) -> None:
+    """Keep what came around the bytes of records."""
+    kept = ((place, one.bounded()) for place, one in rows)
+    append(
+        transaction,
+        RECORD_ENVELOPE,
+        [(place.topic_id, place.partition, place.offset, one.record_key, one.is_json, one.jws) for place, one in kept],
+    )
+
+
 def append_record_findings(transaction: Transaction, rows: Iterable[Sequence[Any]]) -> None:
     append(transaction, RECORD_FINDING, rows)
 
@@ -261,13 +273,34 @@ def append_claims(transaction: Transaction, rows: Iterable[tuple[str, UUID, UUID
 
 
 def concerned_by_claims(transaction: Transaction, subject_ids: Collection[UUID]) -> set[UUID]:
-    """Find everyone who reports for, or claims, a facility that one of these subjects ever claimed."""
+    """Find everyone who reports for, or claims, a facility that one of these subjects ever claimed, or who took over all that it had."""
     return set(transaction.execute(_CONCERNED, {"subject_ids": sorted(subject_ids)}).scalars()) if subject_ids else set()
 
 
 _CONCERNED = text("""
-    WITH named AS (SELECT DISTINCT facility_number FROM facility_claim WHERE subject_id = ANY(CAST(:subject_ids AS uuid[])))
+    WITH named AS (
+        SELECT DISTINCT facility_number, submission_id FROM facility_claim WHERE subject_id = ANY(CAST(:subject_ids AS uuid[]))
+    )
     SELECT subject_id FROM submission WHERE facility_number <> '' AND facility_number IN (SELECT facility_number FROM named)
     UNION
-    SELECT subject_id FROM facility_claim WHERE facility_number IN (SELECT facility_number FROM named)
+    SELECT subject_id FROM facility_claim WHERE facility_number <> '' AND facility_number IN (SELECT facility_number FROM named)
+    UNION
+    SELECT subject_id FROM facility_claim WHERE submission_id IN (SELECT submission_id FROM named WHERE facility_number = '')
+""")
+
+
+def concerned_by_figures(transaction: Transaction, figures: Collection[tuple[UUID, str]]) -> set[UUID]:
+    """Find who else claims the facilities that these subjects report for; an empty number is any of the subject's own."""
+    ordered = sorted(figures)
+    parameters = {"subject_ids": [one for one, _ in ordered], "numbers": [number for _, number in ordered]}
+    return set(transaction.execute(_CONCERNED_BY_FIGURES, parameters).scalars()) if ordered else set()
+
+
+_CONCERNED_BY_FIGURES = text("""
+    SELECT DISTINCT other.subject_id
+    FROM unnest(CAST(:subject_ids AS uuid[]), CAST(:numbers AS text[])) AS arrived (subject_id, facility_number)
+    JOIN facility_claim AS own ON own.subject_id = arrived.subject_id
+        AND (arrived.facility_number = '' OR own.facility_number IN (arrived.facility_number, ''))
+    JOIN facility_claim AS other ON other.facility_number = own.facility_number AND other.subject_id <> own.subject_id
+        AND (own.facility_number <> '' OR other.submission_id = own.submission_id)
 """)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from services.collector.tables import APPEND_ONLY, POSTING, PROVIDER, RECEIPT, SUBJECT, SUBMISSION
 from services.common.database import Transaction
@@ -26,6 +26,16 @@ def counts(transaction: Transaction) -> dict[str, Any]:
         "reversals": reversals,
         "account_findings_open": open_now,
     }
+
+
+def received_within_a_day(transaction: Transaction) -> dict[str, int]:
+    """Count the records that each provider sent in the last 24 hours, whatever became of them."""
+    counted = sum((RECEIPT.c[f"{outcome}_count"] for outcome in ("duplicate", "rejected", "quarantined")), RECEIPT.c.accepted_count)
+    day = func.clock_timestamp() - text("interval '24 hours'")
+    rows = transaction.execute(
+        select(RECEIPT.c.provider_code, func.sum(counted).label("records")).where(RECEIPT.c.made_at > day).group_by(RECEIPT.c.provider_code)
+    )
+    return {row.provider_code: int(row.records) for row in rows}
 
 
 _RECORD_COUNTS = select(

@@ -136,9 +136,7 @@ def fresh_collector(server: PostgresServer, url: str) -> Iterator[Collector]:
     database = Database(PostgresSettings(url=url, password_file=SecretFile(password_file), pool_size=8), SystemClock())
     entries = parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))
     with database.transaction("test.directory") as transaction:
-        directory.replace_directory(
-            transaction, [(entry.provider, entry.department) for entry in entries], at=datetime(2026, 11, 21, tzinfo=UTC)
-        )
+        directory.replace_directory(transaction, entries, at=datetime(2026, 11, 21, tzinfo=UTC))
     yield Collector(database=database, url=url, password_file=password_file)
     database.dispose()
 

@@ -22,6 +22,7 @@ from services.common import work_queue
 from services.common.errors import Refused
 from services.common.work_queue import StaleClaim
 from tests.integration.collector.conftest import Collector
+from tests.unit.collector.every_kind import withdrawal
 from tests.unit.collector.submissions import (
     CODE,
     DECLARED,
@@ -38,6 +39,7 @@ from tests.unit.collector.submissions import (
     plan,
     reported,
 )
+from tests.unit.collector.test_succession import MERGED, change
 
 TOPIC = "bureau.account-revised.v1"
 
@@ -234,6 +236,44 @@ class TestFacilities:
             collector.send(one)
             collector.rebuild()
         assert collector.net() == [(f"2024-0{number}-01 scope 1", "5.000000") for number in (1, 2, 3)]
+
+    @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (2, 0, 4, 1, 3), (3, 4, 1, 0, 2), (1, 2, 3, 4, 0)])
+    def test_of_a_merged_subject_count_for_its_successor_in_whatever_order_all_comes(
+        self, collector: Collector, order: tuple[int, ...]
+    ) -> None:
+        old, successor = code_of(1), code_of(2)
+        sent = [
+            ("ndrc-sx", entry(owned("F1"), code=old)),
+            ("ndrc-sx", change(old, "2024-02-01", MERGED, into=successor)),
+            ("eco-sx", reported("5", code=old, facility_number="F1", period=month(2024, 1))),
+            ("eco-sx", reported("6", code=old, period=month(2024, 2))),
+            ("eco-sx", reported("7", code=successor, facility_number="F1", period=month(2024, 3))),
+        ]
+        for place in order:
+            collector.send(sent[place])
+            collector.rebuild()
+        newest = {statement.subject_code: statement for statement in collector.statements()}
+        assert [line.amount_tco2e for line in newest[old].lines] == ["5.000000"]
+        assert [line.amount_tco2e for line in newest[successor].lines] == ["6.000000", "7.000000"]
+        assert len({line.facility_id for statement in newest.values() for line in statement.lines}) == 1
+
+    def test_come_back_when_the_merger_is_withdrawn(self, collector: Collector) -> None:
+        old, successor = code_of(1), code_of(2)
+        collector.send(
+            ("ndrc-sx", entry(owned("F1"), code=old)),
+            ("eco-sx", reported("5", code=old, facility_number="F1", period=month(2024, 2))),
+            ("eco-sx", reported("7", code=successor, facility_number="F9", period=month(2024, 2))),
+        )
+        merger = change(old, "2024-02-01", MERGED, into=successor)
+        collector.send(("ndrc-sx", merger))
+        collector.rebuild()
+        assert [line.amount_tco2e for line in collector.statements()[-1].lines] in (["5.000000", "7.000000"], [])
+        withdrawn = withdrawal("STRUCTURAL_CHANGE", code=old, record_number=merger.record_number)
+        collector.send(("ndrc-sx", withdrawn))
+        collector.rebuild()
+        newest = {statement.subject_code: statement for statement in collector.statements()}
+        assert [line.amount_tco2e for line in newest[old].lines] == ["5.000000"]
+        assert [line.amount_tco2e for line in newest[successor].lines] == ["7.000000"]
 
 
 class TestClaims:

@@ -37,8 +37,9 @@ STAND_INS = (code_of(1), code_of(2))
 @pytest.fixture
 def open_to_all(collector: Collector, another_collector: Collector) -> tuple[Collector, Collector]:
     """Two collectors whose directory lets two providers report every kind."""
-    first = parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))[0].provider
-    entries = [(replace(first, code=code, kinds=frozenset(Kind), bases=frozenset(Basis)), "test") for code in PROVIDERS]
+    first = parse_directory(PROVIDERS_FILE.read_text(encoding="utf-8"))[0]
+    rights = replace(first.provider, kinds=frozenset(Kind), bases=frozenset(Basis))
+    entries = [replace(first, provider=replace(rights, code=code)) for code in PROVIDERS]
     for one in (collector, another_collector):
         with one.database.transaction("test.directory") as transaction:
             directory.replace_directory(transaction, entries, at=datetime(2026, 11, 21, tzinfo=UTC))

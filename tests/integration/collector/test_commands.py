@@ -100,6 +100,26 @@ class TestExplain:
         assert "NOT_YET_KNOWABLE" in errors
 
 
+class TestProvidersShow:
+    def test_prints_the_directory_as_it_holds_with_what_came(
+        self, collector: Collector, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        collector.take(*(collector.record("grid-sx", one) for one in (electricity("1"), electricity("-1"), b"\xff")))
+        environment()
+        assert main(["providers", "show", "--provider", "grid-sx"]) == 0
+        text = capsys.readouterr().out
+        for shown in ("grid-sx  山西电网 (sandbox)  (电力)", "3 records in the last 24 h of 2,000,000", "every month, due 10 days"):
+            assert shown in text
+        assert "tax-sx" not in text
+        assert main(["providers", "show"]) == 0
+        assert "tax-sx" in capsys.readouterr().out
+
+    def test_says_whom_it_does_not_know(self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+        environment()
+        assert main(["providers", "show", "--provider", "nobody"]) == 1
+        assert "nobody is not in the directory" in capsys.readouterr().err
+
+
 class TestRefusals:
     def test_of_settings_name_the_setting(self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
         environment(POOL_SIZ="3", INTAKE_BATCH_RECORDS_MAX="0")

@@ -61,7 +61,7 @@ def _shipped() -> list[Entry]:
 
 def _replace(collector: Collector, entries: Sequence[Entry]) -> None:
     with collector.database.transaction("test.directory") as transaction:
-        directory.replace_directory(transaction, [(one.provider, one.department) for one in entries], at=transaction.now())
+        directory.replace_directory(transaction, entries, at=transaction.now())
 
 
 class TestOutcomes:

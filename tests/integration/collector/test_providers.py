@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,21 +21,29 @@ from kafka.admin import (
     ResourcePattern,
     ResourceType,
 )
-from kafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 from deploy.local.kafka import KafkaBroker
+from services.collector import directory_text
+from services.collector.directory_file import DirectoryRefusedError
 from services.collector.providers import Applied, BrokerRefusedError, apply_directory, parse_directory, take_rights
 from services.collector.store import directory
 from services.common.clock import SystemClock
+from services.common.kafka import user_quotas
 from services.common.settings import KafkaSettings, SecretFile
 from tests.integration.collector.conftest import Collector
+from tests.unit.collector.test_provider_directory import KEY, X
 
 _numbers = itertools.count(1)
 ENTRY = """
 [[provider]]
 code = "{code}"
 name = "{code}"
-department = "test"
+department = "OTHER_AUTHORITY"
+purpose = "test"
+legal_basis = "test"
+retention_years = 5
+quota = {{ records_per_day = 1_000_000, bytes_per_second = 16_777_216, request_percentage = 200 }}
 kinds = [{kinds}]
 bases = ["METERED", "INVOICED", "DECLARED", "VERIFIED"]
 regions = ["14"]
@@ -54,9 +64,14 @@ class Directory:
 
     def apply(self, **kinds: str) -> Applied:
         """Apply a directory of these providers: name and comma-separated kinds."""
-        text = "".join(
-            ENTRY.format(code=self.code(name), kinds=", ".join(f'"{kind}"' for kind in listed.split(","))) for name, listed in kinds.items()
+        return self.apply_text(
+            "".join(
+                ENTRY.format(code=self.code(name), kinds=", ".join(f'"{kind}"' for kind in listed.split(",")))
+                for name, listed in kinds.items()
+            )
         )
+
+    def apply_text(self, text: str) -> Applied:
         admin = KafkaSettings(
             bootstrap_servers=(self.broker.bootstrap_servers,),
             username="admin",
@@ -170,6 +185,107 @@ class TestApply:
         finally:
             admin.close()
         send(applied, "grid", f"intake.energy.v1.{applied.code('grid')}")
+
+
+def quotas(directory: Directory, name: str) -> dict[str, float] | None:
+    """Ask the broker which quotas hold for a provider's principal."""
+    admin = directory.broker.admin()
+    try:
+        return user_quotas(admin).get(directory.code(name))
+    finally:
+        admin.close()
+
+
+class TestQuotas:
+    def test_are_described_back_by_the_broker_and_set_once(self, applied: Directory) -> None:
+        assert applied.apply(grid="ELECTRICITY_USE").quotas_set == (applied.code("grid"),)
+        assert quotas(applied, "grid") == {"producer_byte_rate": 16_777_216.0, "request_percentage": 200.0}
+        again = applied.apply(grid="ELECTRICITY_USE")
+        assert (again.quotas_set, again.quotas_removed) == ((), ())
+
+    def test_follow_the_file(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE")
+        entry = ENTRY.format(code=applied.code("grid"), kinds='"ELECTRICITY_USE"')
+        assert applied.apply_text(entry.replace("16_777_216", "1_024")).quotas_set == (applied.code("grid"),)
+        assert quotas(applied, "grid") == {"producer_byte_rate": 1024.0, "request_percentage": 200.0}
+
+    def test_go_with_who_leaves_the_directory(self, applied: Directory) -> None:
+        applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE")
+        assert applied.apply(tax="FUEL_USE").quotas_removed == (applied.code("grid"),)
+        assert quotas(applied, "grid") is None
+        assert quotas(applied, "tax") is not None
+
+    def test_hold_back_who_sends_more(self, applied: Directory) -> None:
+        """Kafka measures over some seconds: the first burst passes, then the broker answers late."""
+        entry = ENTRY.format(code=applied.code("grid"), kinds='"ELECTRICITY_USE"')
+        applied.apply_text(entry.replace("16_777_216", "20_000"))
+        topic = f"intake.energy.v1.{applied.code('grid')}"
+        producer = KafkaProducer(**applied.client("grid"), acks="all", max_block_ms=5_000)
+        try:
+            begun = time.monotonic()
+            for _ in range(4):
+                producer.send(topic, os.urandom(100_000)).get(timeout=60)
+            assert time.monotonic() - begun > 3
+        finally:
+            producer.close(timeout=1)
+
+
+class TestKeys:
+    def test_may_be_ended_but_never_left_out(self, applied: Directory) -> None:
+        entry = ENTRY.format(code=applied.code("grid"), kinds='"ELECTRICITY_USE"')
+        applied.apply_text(entry + KEY)
+        with pytest.raises(DirectoryRefusedError, match="leave it in the file and end it by valid_until"):
+            applied.apply_text(entry)
+        applied.apply_text(entry + KEY + "valid_until = 2026-02-01T00:00:00+08:00")
+        with applied.collector.database.transaction("test.read") as transaction:
+            (key,) = directory.everyone(transaction)[applied.code("grid")].keys
+        assert (key.x, key.valid_until) == (X, datetime(2026, 1, 31, 16, tzinfo=UTC))
+
+
+class TestWhatHolds:
+    def test_is_what_was_applied(self, applied: Directory) -> None:
+        entry = ENTRY.format(code=applied.code("grid"), kinds='"ELECTRICITY_USE"') + 'signature = "required"\n'
+        more = """
+[provider.calendar]
+ELECTRICITY_USE = { every = "quarter", due_days = 15 }
+
+[provider.standard_uncertainty]
+ELECTRICITY_USE = { percent = "0.50", assumed = true, source = "class 0.5 meters" }
+"""
+        applied.apply_text(entry + more + KEY)
+        with applied.collector.database.transaction("test.read") as transaction:
+            (held,) = directory.entries(transaction)
+        (written,) = parse_directory(entry + more + KEY)
+        assert held == written
+        shown = directory_text.text([held], received={held.provider.code: 2_000_000}, now=datetime(2026, 2, 1, tzinfo=UTC))
+        for text in (
+            "every quarter, due 15 days",
+            "± 0.50 % (assumed): class 0.5 meters",
+            "ABOVE ITS QUOTA",
+            "required",
+            "signs",
+            "5 years",
+        ):
+            assert text in shown
+
+
+class TestANewPassword:
+    def test_is_made_for_one_provider_while_its_connections_stand(self, applied: Directory) -> None:
+        """What docs/providers.md says of a rotation without a gap."""
+        applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE")
+        topic, file = f"intake.energy.v1.{applied.code('grid')}", applied.secrets_dir / f"{applied.code('grid')}.password"
+        old = applied.client("grid")
+        producer = KafkaProducer(**old, acks="all", max_block_ms=5_000)
+        try:
+            producer.send(topic, b"before").get(timeout=10)
+            file.unlink()
+            assert applied.apply(grid="ELECTRICITY_USE", tax="FUEL_USE").passwords_created == (applied.code("grid"),)
+            producer.send(topic, b"after").get(timeout=10)
+        finally:
+            producer.close(timeout=1)
+        send(applied, "grid", topic)
+        with pytest.raises(KafkaError):
+            KafkaAdminClient(**old, bootstrap_timeout_ms=2_000)
 
 
 class TestRights:

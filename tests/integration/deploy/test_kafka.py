@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import socket
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,10 +20,12 @@ from kafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from deploy.local import account, broker_access, kafka
+from deploy.local import account, broker_access, certificates, environment, kafka, screen
 from deploy.local.access import TOPIC_RIGHTS, TOPICS, Operation
 from deploy.local.errors import CannotRunError
 from deploy.local.kafka import KafkaBroker
+from deploy.local.plan import OwnKafka
+from deploy.local.state import open_state
 
 WRITERS = {right.topic: right.service for right in TOPIC_RIGHTS if right.operation is Operation.WRITE and not right.prefix}
 
@@ -188,12 +192,15 @@ class TestBroker:
                 sent = [producer.send("bureau.account-revised.v1", value, partition=0) for value in values]
                 for future in sent:
                     future.get(timeout=10)
+                broker.rotate_certificate()
                 ports = dict(broker.state.ports())
 
                 broker.kill()
                 broker.start()
 
                 assert dict(broker.state.ports()) == ports
+                shown = ssl.DER_cert_to_PEM_cert(served_certificate(broker))
+                assert shown == certificates.broker(broker.state).certificate_file.read_text()
                 # The producer that lived through it goes on by itself.
                 assert producer.send("bureau.account-revised.v1", b"after", partition=0).get(timeout=20).offset == 500
             partition = TopicPartition("bureau.account-revised.v1", 0)
@@ -209,3 +216,69 @@ class TestBroker:
     def test_knows_an_unknown_topic_from_a_denied_one_only_for_those_who_may_ask(self, kafka_broker, admin):
         with pytest.raises(UnknownTopicOrPartitionError):
             admin.delete_topics(["intake.energy.v1.nobody"])
+
+
+def served_certificate(broker: KafkaBroker) -> bytes:
+    """Shake hands on the providers' listener, checking name and authority, and give the certificate that was shown."""
+    context = ssl.create_default_context(cafile=str(certificates.authority_file(broker.state)))
+    with (
+        socket.create_connection(("127.0.0.1", broker.state.port(kafka.PROVIDERS_PORT)), timeout=5) as connection,
+        context.wrap_socket(connection, server_hostname="127.0.0.1") as secured,
+    ):
+        shown = secured.getpeercert(binary_form=True)
+        assert shown is not None
+        return shown
+
+
+class TestTheProvidersListener:
+    def test_speaks_tls_and_scram(self, kafka_broker):
+        settings = kafka_broker.cluster_of_providers.client_settings("gateway", kafka_broker.password_file("gateway"))
+        assert settings["security_protocol"] == "SASL_SSL"
+        with contextlib.closing(KafkaAdminClient(**settings)) as client:
+            assert client.list_topics() == ["bureau.report-revised.v1"]
+
+    def test_is_the_one_that_the_sandbox_is_told_of_and_status_shows(self, kafka_broker):
+        variables = environment.sandbox_environment(kafka_broker.state)
+        port = kafka_broker.state.port(kafka.PROVIDERS_PORT)
+        assert variables["CARBONBUREAU_SANDBOX_KAFKA_BOOTSTRAP_SERVERS"] == f"127.0.0.1:{port}"
+        assert variables["CARBONBUREAU_SANDBOX_KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
+        assert f"providers={port}" in screen.table(kafka_broker.state, [(OwnKafka(),)])
+
+    def test_cannot_be_used_without_tls(self, kafka_broker):
+        settings = kafka_broker.cluster_of_providers.client_settings("gateway", kafka_broker.password_file("gateway"))
+        plain = {name: value for name, value in settings.items() if not name.startswith("ssl_")} | {"security_protocol": "SASL_PLAINTEXT"}
+        with pytest.raises(KafkaError):
+            KafkaAdminClient(**plain, bootstrap_timeout_ms=1500)
+
+    def test_is_not_believed_under_another_authority(self, kafka_broker, state_dir):
+        other = str(certificates.authority_file(open_state(state_dir)))
+        settings = kafka_broker.cluster_of_providers.client_settings("gateway", kafka_broker.password_file("gateway"))
+        with pytest.raises(KafkaError):
+            KafkaAdminClient(**{**settings, "ssl_cafile": other}, bootstrap_timeout_ms=1500)
+
+    def test_keeps_the_private_key_from_other_eyes(self, kafka_broker):
+        assert oct(kafka_broker.keystore_file.stat().st_mode)[-3:] == "600"
+
+    def test_shows_a_new_certificate_to_new_connections_while_old_ones_go_on(self, kafka_broker):
+        before = served_certificate(kafka_broker)
+        settings = kafka_broker.cluster_of_providers.client_settings("collector", kafka_broker.password_file("collector"))
+        # Never given up by the client, so that what is sent later goes by the connection that stood before.
+        with contextlib.closing(KafkaProducer(**settings, acks="all", connections_max_idle_ms=600_000)) as producer:
+            producer.send("bureau.account-revised.v1", b"before", partition=1).get(timeout=10)
+            connected = established(kafka_broker)
+            seen = {before}
+            for _ in range(2):
+                kafka_broker.rotate_certificate()
+                wait(lambda: served_certificate(kafka_broker) not in seen)
+                seen.add(served_certificate(kafka_broker))
+                producer.send("bureau.account-revised.v1", b"after", partition=1).get(timeout=10)
+                assert connected <= established(kafka_broker)
+        shown = ssl.DER_cert_to_PEM_cert(served_certificate(kafka_broker))
+        assert shown == certificates.broker(kafka_broker.state).certificate_file.read_text()
+
+
+def established(broker: KafkaBroker) -> set[str]:
+    """List our own connections to the providers' listener that stand, by their local ports."""
+    port = f"{broker.state.port(kafka.PROVIDERS_PORT):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[2].endswith(f":{port}") and row[3] == "01"}

@@ -20,7 +20,7 @@ from kafka.admin import (
 from kafka.consumer.fetcher import ConsumerRecord
 
 from deploy.local.kafka import KafkaBroker
-from services.common.settings import KafkaSettings
+from services.common.settings import KafkaSettings, SecurityProtocol
 from services.sandbox.settings import SandboxSettings
 
 # Not the province's providers: other tests of the session may make those, with passwords of their own.
@@ -75,7 +75,13 @@ def agencies(kafka_broker: KafkaBroker, tmp_path_factory: pytest.TempPathFactory
         )
         admin.create_acls([_allow(code, ACLOperation.WRITE, topic) for code, topic in TOPICS.items()])
         admin.create_acls([_allow(code, ACLOperation.READ, topic) for code, topic in notices.items()])
-    settings = SandboxSettings(kafka_bootstrap_servers=(kafka_broker.bootstrap_servers,), secrets_dir=str(folder))
+    cluster = kafka_broker.cluster_of_providers
+    settings = SandboxSettings(
+        kafka_bootstrap_servers=(cluster.bootstrap_servers,),
+        kafka_security_protocol=SecurityProtocol(cluster.security_protocol),
+        kafka_ca_file=cluster.ca_file,
+        secrets_dir=str(folder),
+    )
     return Agencies(broker=kafka_broker, settings=settings)
 
 

@@ -16,15 +16,14 @@ from carbonbureau.intake.v1 import submission_pb2 as intake
 
 from services.collector import wire
 from services.collector.__main__ import book
-from services.collector.domain import account, effective, subject_code
-from services.collector.domain.account import AccountView
-from services.collector.domain.directory import Claim
+from services.collector.domain import account, claims, effective, subject_code
+from services.collector.domain.account import AccountView, FormerOwner
+from services.collector.domain.claims import History
 from services.collector.domain.emissions import Book
 from services.collector.domain.finding import AccountFinding
 from services.collector.domain.kinds import DOMAIN_OF_KIND
 from services.collector.domain.rules import catalogue
 from services.collector.domain.submission import BusinessKey, Submission
-from services.common.identifiers import derived_id
 
 ZONE = "Asia/Shanghai"
 PROVINCE = "shanxi"
@@ -50,7 +49,7 @@ CODE = code_of(1)
 
 def subject_id_of(code: str) -> UUID:
     """Derive the id of the subject that is known by this code first."""
-    return derived_id("subject", province=PROVINCE, first_code=code)
+    return subject_code.subject_id(bureau=PROVINCE, first_code=code)
 
 
 SUBJECT_ID = subject_id_of(CODE)
@@ -218,13 +217,15 @@ def view_of(
     *,
     subject_id: UUID = SUBJECT_ID,
     code: str = CODE,
-    claims_of_others: Sequence[Claim] = (),
+    others: Sequence[History] = (),
+    former_owners: Sequence[FormerOwner] = (),
     held_elsewhere: Set[UUID] = frozenset(),
     by: Book | None = None,
 ) -> AccountView:
     """Draw up the account that follows from what providers sent, `(provider, message)` each."""
     submissions = [accepted(one, provider=provider) for provider, one in sent]
     revisions = effective.split(((one.provider_code, one.kind, one.record_number), one.record_revision, one) for one in submissions)
+    own = claims.history(subject_id, subject_code.province(code), revisions.effective)
     return account.draw_up(
         subject_id=subject_id,
         code=code,
@@ -232,7 +233,9 @@ def view_of(
         effective=revisions.effective,
         parked=revisions.parked,
         held_elsewhere=held_elsewhere,
-        claims_of_others=claims_of_others,
+        others=others,
+        former_owners=former_owners,
+        subject_of_code={code: subject_id_of(code) for one in (*others, own) for code in claims.codes_named(one.changes)},
         book=by or the_book(),
     )
 

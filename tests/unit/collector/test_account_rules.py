@@ -8,11 +8,12 @@ from types import MappingProxyType
 from uuid import UUID
 
 import pytest
+from carbonbureau.intake.v1 import registry_pb2
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
-from services.collector.domain import directory
-from services.collector.domain.account import LINES_MAX
-from services.collector.domain.directory import Claim
+from services.collector.domain import claims
+from services.collector.domain.account import LINES_MAX, FormerOwner
+from services.collector.domain.claims import History
 from services.collector.domain.emissions import Book
 from services.collector.domain.method import MethodPack
 from services.collector.domain.rules import catalogue
@@ -23,12 +24,14 @@ from tests.unit.collector.submissions import (
     METERED,
     Sent,
     accepted,
+    code_of,
     days,
     electricity,
     entry,
     findings_of,
     fuel,
     investment,
+    message,
     month,
     output,
     owned,
@@ -53,16 +56,42 @@ class Planted:
     rule_id: str
     sent: Sequence[Sent]
     harmless: Sequence[Sent]
-    claims: Sequence[Claim] = ()
-    harmless_claims: Sequence[Claim] = ()
+    others: Sequence[History] = ()
+    harmless_others: Sequence[History] = ()
+    former_owners: Sequence[FormerOwner] = ()
     held_elsewhere: Set[UUID] = frozenset()
     book: Book | None = None
     what: str = ""
 
 
-def _claims(*owned_by_other: object) -> list[Claim]:
-    submission = accepted(entry(*owned_by_other), provider="ndrc-sx")  # type: ignore[arg-type]
-    return directory.claims(OTHER, "14", [submission])
+def _others(*owned_by_other: registry_pb2.FacilityOwnership) -> list[History]:
+    return [claims.history(OTHER, "14", [accepted(entry(*owned_by_other), provider="ndrc-sx")])]
+
+
+def ended(day: str) -> intake.Submission:
+    change = registry_pb2.StructuralChange(effective_date=day, change=registry_pb2.STRUCTURAL_CHANGE_KIND_DEREGISTERED)
+    return message(structural_change=change)
+
+
+@dataclass(frozen=True)
+class Sold:
+    """Another subject that sold F1 on 2024-01-15 and under whose code January is still reported."""
+
+    others: Sequence[History]
+    former_owners: Sequence[FormerOwner]
+
+
+def _sold() -> Sold:
+    sent = [
+        ("ndrc-sx", entry(owned("F1", "2010-01-01", "2024-01-15"), code=code_of(2))),
+        ("a", reported("1", code=code_of(2), facility_number="F1")),
+    ]
+    effective = [accepted(one, provider=provider) for provider, one in sent]
+    history = claims.history(OTHER, "14", effective)
+    return Sold(others=[history], former_owners=[FormerOwner(history=history, effective=effective)])
+
+
+SOLD = _sold()
 
 
 def _ids(provider: str, *sent: intake.Submission) -> Set[UUID]:
@@ -111,30 +140,55 @@ CASES = [
     Planted(
         rule_id="FACILITY_OF_ANOTHER_SUBJECT",
         sent=[REGISTERED, ("a", reported("1", facility_number="F1"))],
-        claims=_claims(owned("F1")),
+        others=_others(owned("F1")),
         harmless=[REGISTERED, ("a", reported("1", facility_number="F1"))],
-        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        harmless_others=_others(owned("F1", "2010-01-01", "2020-01-01")),
+    ),
+    Planted(
+        rule_id="FACILITY_PASSED_ON",
+        sent=[("ndrc-sx", entry(owned("F1", "2010-01-01", "2024-01-15"))), ("a", reported("1", facility_number="F1"))],
+        others=_others(owned("F1", "2024-01-15")),
+        harmless=[("ndrc-sx", entry(owned("F1", "2010-01-01", "2024-02-01"))), ("a", reported("1", facility_number="F1"))],
+        harmless_others=_others(owned("F1", "2024-02-01")),
+    ),
+    Planted(
+        rule_id="REPORTED_BY_BOTH_OWNERS",
+        sent=[("ndrc-sx", entry(owned("F1", "2024-01-15"))), ("a", reported("1", facility_number="F1"))],
+        others=SOLD.others,
+        former_owners=SOLD.former_owners,
+        harmless=[("ndrc-sx", entry(owned("F1", "2024-01-15"))), ("b", reported("1", facility_number="F1"))],
+        harmless_others=SOLD.others,
+    ),
+    Planted(
+        rule_id="SUBJECT_ENDED",
+        sent=[REGISTERED, ("ndrc-sx", ended("2024-03-01"))],
+        harmless=[REGISTERED],
+    ),
+    Planted(
+        rule_id="FIGURES_AFTER_THE_END",
+        sent=[REGISTERED, ("ndrc-sx", ended("2024-01-01")), ("a", reported("1", facility_number="F1"))],
+        harmless=[REGISTERED, ("ndrc-sx", ended("2024-02-01")), ("a", reported("1", facility_number="F1"))],
     ),
     Planted(
         rule_id="FACILITY_CONTESTED",
         sent=[("n", entry(owned("F1", "2020-01-01"))), ("a", reported("1", facility_number="F1"))],
-        claims=_claims(owned("F1", "2020-01-01")),
+        others=_others(owned("F1", "2020-01-01")),
         harmless=[("n", entry(owned("F1", "2020-01-01"))), ("a", reported("1", facility_number="F1"))],
-        harmless_claims=_claims(owned("F1", "2019-01-01")),
+        harmless_others=_others(owned("F1", "2019-01-01")),
     ),
     Planted(
         rule_id="FACILITY_CLAIMED_TWICE",
         sent=[("n", entry(owned("F1", "2020-01-01")))],
-        claims=_claims(owned("F1", "2010-01-01", "2020-01-02")),
+        others=_others(owned("F1", "2010-01-01", "2020-01-02")),
         harmless=[("n", entry(owned("F1", "2020-01-01")))],
-        harmless_claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        harmless_others=_others(owned("F1", "2010-01-01", "2020-01-01")),
     ),
     Planted(
         rule_id="FACILITY_OWNER_CHANGED",
         sent=[("n", entry(owned("F1", "2020-01-01")))],
-        claims=_claims(owned("F1", "2010-01-01", "2020-01-01")),
+        others=_others(owned("F1", "2010-01-01", "2020-01-01")),
         harmless=[("n", entry(owned("F1", "2020-01-01")))],
-        harmless_claims=_claims(owned("F2")),
+        harmless_others=_others(owned("F2")),
     ),
     Planted(
         rule_id="OPERATOR_CHANGED",
@@ -452,10 +506,14 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.rule_id} {case.what}".strip() for case in CASES])
 class TestAccountRules:
     def test_find_their_planted_case(self, case: Planted) -> None:
-        assert case.rule_id in rule_ids(view_of(case.sent, claims_of_others=case.claims, held_elsewhere=case.held_elsewhere, by=case.book))
+        assert case.rule_id in rule_ids(
+            view_of(case.sent, others=case.others, former_owners=case.former_owners, held_elsewhere=case.held_elsewhere, by=case.book)
+        )
 
     def test_find_nothing_where_there_is_nothing(self, case: Planted) -> None:
-        assert case.rule_id not in rule_ids(view_of(case.harmless, claims_of_others=case.harmless_claims, by=case.book))
+        assert case.rule_id not in rule_ids(
+            view_of(case.harmless, others=case.harmless_others, former_owners=case.former_owners, by=case.book)
+        )
 
 
 class TestCatalogue:

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from carbonbureau.intake.v1 import submission_pb2 as intake
 
-from services.collector.domain import directory
+from services.collector.domain import claims
 from services.collector.domain.account import AccountView
-from services.collector.domain.directory import Claim, Standing
+from services.collector.domain.claims import History
+from services.collector.domain.directory import Standing
 from services.common.identifiers import derived_id
 from tests.unit.collector.submissions import (
     PROVINCE,
@@ -29,9 +30,8 @@ PLANT = "SX-PLANT-7"
 PLANT_ID = derived_id("facility", bureau=PROVINCE, numbered_in="14", facility_number=PLANT)
 
 
-def others(*entries: intake.Submission, province: str = "14") -> list[Claim]:
-    submissions = [accepted(one, provider="ndrc-sx") for one in entries]
-    return directory.claims(OTHER, province, directory.entries_in_order(submissions))
+def others(*entries: intake.Submission, province: str = "14") -> list[History]:
+    return [claims.history(OTHER, province, [accepted(one, provider="ndrc-sx") for one in entries])]
 
 
 def standings(view: AccountView) -> list[Standing]:
@@ -61,22 +61,22 @@ class TestFacilities:
 
 class TestAnotherSubjectsFacility:
     def test_is_not_posted_and_is_a_severe_finding(self) -> None:
-        view = view_of([("ent-sx", reported("5", facility_number=PLANT))], claims_of_others=others(entry(owned(PLANT))))
+        view = view_of([("ent-sx", reported("5", facility_number=PLANT))], others=others(entry(owned(PLANT))))
         assert view.postings == []
         assert "FACILITY_OF_ANOTHER_SUBJECT" in rule_ids(view)
 
     def test_counts_for_the_new_owner_from_the_period_of_the_transfer_on(self) -> None:
         sold = owned(PLANT, "2010-01-01", "2024-03-15")
-        claims = others(entry(owned(PLANT, "2024-03-15")))
+        theirs = others(entry(owned(PLANT, "2024-03-15")))
         months = [("ent-sx", reported("5", facility_number=PLANT, period=month(2024, number))) for number in (2, 3, 4)]
-        view = view_of([("ndrc-sx", entry(sold)), *months], claims_of_others=claims)
+        view = view_of([("ndrc-sx", entry(sold)), *months], others=theirs)
         assert [posting.period.start for posting in view.postings] == [date(2024, 2, 1)]
 
     def test_counts_once_whoever_reports_the_month_of_the_transfer(self) -> None:
         sold, bought = owned(PLANT, "2010-01-01", "2024-03-15"), owned(PLANT, "2024-03-15")
         march = ("ent-sx", reported("5", facility_number=PLANT, period=month(2024, 3)))
-        seller = view_of([("ndrc-sx", entry(sold)), march], claims_of_others=others(entry(bought)))
-        buyer = view_of([("ndrc-sx", entry(bought)), march], claims_of_others=others(entry(sold)))
+        seller = view_of([("ndrc-sx", entry(sold)), march], others=others(entry(bought)))
+        buyer = view_of([("ndrc-sx", entry(bought)), march], others=others(entry(sold)))
         assert (len(seller.postings), len(buyer.postings)) == (0, 1)
 
     def test_stays_the_last_owners_in_a_period_in_which_ownership_ended(self) -> None:
@@ -92,15 +92,13 @@ class TestANumberOfAnotherProvince:
     FIGURE = ("a", reported("5", facility_number=PLANT))
 
     def test_takes_no_figure_over_whoever_claims_it_there(self) -> None:
-        view = view_of(
-            [("ndrc-sx", entry(owned(PLANT))), self.FIGURE], claims_of_others=others(entry(owned(PLANT, "2024-01-01")), province="99")
-        )
+        view = view_of([("ndrc-sx", entry(owned(PLANT))), self.FIGURE], others=others(entry(owned(PLANT, "2024-01-01")), province="99"))
         assert standings(view) == [Standing.OWN]
         assert len(view.postings) == 1
         assert not {"FACILITY_CLAIMED_TWICE", "FACILITY_OWNER_CHANGED", "FACILITY_OF_ANOTHER_SUBJECT"} & rule_ids(view)
 
     def test_leaves_what_nobody_registered_here_with_who_reports_it(self) -> None:
-        view = view_of([self.FIGURE], claims_of_others=others(entry(owned(PLANT)), province="99"))
+        view = view_of([self.FIGURE], others=others(entry(owned(PLANT)), province="99"))
         assert standings(view) == [Standing.UNREGISTERED]
 
     def test_is_another_facility_on_the_account_there(self) -> None:
@@ -114,7 +112,7 @@ class TestTwoClaims:
     def test_the_later_one_holds_and_both_are_asked(self) -> None:
         view = view_of(
             [("ndrc-sx", entry(owned(PLANT, "2010-01-01"))), ("a", reported("5", facility_number=PLANT))],
-            claims_of_others=others(entry(owned(PLANT, "2023-01-01"))),
+            others=others(entry(owned(PLANT, "2023-01-01"))),
         )
         assert view.postings == []
         assert {"FACILITY_CLAIMED_TWICE", "FACILITY_OF_ANOTHER_SUBJECT", "FACILITY_OWNER_CHANGED"} <= rule_ids(view)
@@ -122,8 +120,8 @@ class TestTwoClaims:
     def test_from_the_same_day_none_is_picked(self) -> None:
         ours, theirs = entry(owned(PLANT, "2020-01-01")), entry(owned(PLANT, "2020-01-01"))
         figure = ("a", reported("5", facility_number=PLANT))
-        one = view_of([("ndrc-sx", ours), figure], claims_of_others=others(theirs))
-        other = view_of([("ndrc-sx", theirs), figure], claims_of_others=others(ours))
+        one = view_of([("ndrc-sx", ours), figure], others=others(theirs))
+        other = view_of([("ndrc-sx", theirs), figure], others=others(ours))
         assert (one.postings, other.postings) == ([], [])
         assert "FACILITY_CONTESTED" in rule_ids(one)
 
@@ -149,10 +147,10 @@ class TestEntries:
 
     def test_a_later_one_ends_what_it_does_not_name_any_more(self) -> None:
         entries = [accepted(one, provider="a") for one in (entry(owned(PLANT)), entry(effective_date="2024-01-01"))]
-        (claim,) = directory.claims(SUBJECT_ID, "14", directory.entries_in_order(entries))
+        (claim,) = claims.claims([claims.history(SUBJECT_ID, "14", entries)], {})
         assert (claim.start, claim.until) == (date(2010, 1, 1), date(2024, 1, 1))
 
     def test_a_later_one_says_nothing_of_the_days_before_it(self) -> None:
         entries = [accepted(one, provider="a") for one in (entry(), entry(owned(PLANT), effective_date="2024-01-01"))]
-        (claim,) = directory.claims(SUBJECT_ID, "14", directory.entries_in_order(entries))
+        (claim,) = claims.claims([claims.history(SUBJECT_ID, "14", entries)], {})
         assert (claim.start, claim.until) == (date(2024, 1, 1), None)

@@ -1,7 +1,7 @@
 """Every form rule has a planted case that it finds, and a sound record that it lets pass."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,9 +14,10 @@ from services.collector import wire
 from services.collector.domain.basis import Basis
 from services.collector.domain.finding import RecordFinding
 from services.collector.domain.kinds import Domain, Kind
-from services.collector.domain.provider import Provider, domain_and_code
+from services.collector.domain.provider import Provider, SignatureDuty, domain_and_code
 from services.collector.domain.rules import catalogue
 from services.collector.domain.rules.context import FormContext
+from services.collector.domain.signature import ABSENT, Signature, SignatureState
 from tests.unit.collector.every_kind import example, withdrawal
 from tests.unit.collector.submissions import (
     CODE,
@@ -49,13 +50,16 @@ class Case:
     domain: Domain | None = None
     provider: Provider = ENTITLED
     received_at: datetime = RECEIVED_AT
+    signature: Signature = ABSENT
 
 
 def findings(case: Case) -> list[RecordFinding]:
     received = wire.submission(case.sent.SerializeToString(), is_json=False)
     domain = case.domain or (domain_and_code(topic_of(case.sent, "ent-sx"))[0] if received.kind else Domain.ENERGY)
     key = received.subject_code if case.key == "" else case.key
-    context = FormContext(provider=case.provider, topic_domain=domain, record_key=key, received_at=case.received_at)
+    context = FormContext(
+        provider=case.provider, topic_domain=domain, record_key=key, received_at=case.received_at, signature=case.signature
+    )
     return catalogue.form_findings(received, context)
 
 
@@ -118,6 +122,16 @@ CASES: list[tuple[str, str, Case]] = [
                 code="ent-sx", name="", kinds=frozenset(Kind), region_prefixes=("14",), bases=frozenset(Basis) - {Basis.VERIFIED}
             ),
         ),
+    ),
+    ("FORM_SIGNATURE_MISSING", "asked for", Case(sent=electricity("1"), provider=replace(ENTITLED, signature=SignatureDuty.REQUIRED))),
+    *(
+        (rule_id, "found by the check", Case(sent=electricity("1"), signature=Signature(state=state, detail="why")))
+        for rule_id, state in {
+            "FORM_SIGNATURE_MALFORMED": SignatureState.MALFORMED,
+            "FORM_SIGNATURE_KEY_UNKNOWN": SignatureState.KEY_UNKNOWN,
+            "FORM_SIGNATURE_TIME": SignatureState.NOT_IN_TIME,
+            "FORM_SIGNATURE_WRONG": SignatureState.WRONG,
+        }.items()
     ),
     ("FORM_NO_CONTENT", "empty", Case(sent=message(period=month(2024, 1)))),
     ("FORM_RECORD_NUMBER", "missing", Case(sent=electricity("1", record_number=""))),

@@ -10,8 +10,9 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from protovalidate import collect_violations
 
-from services.collector import wire
+from services.collector import contract_check, wire
 from services.collector.domain.basis import UNIT_OF_MEMBER, Basis
 from services.collector.domain.contents.energy import ElectricityUse
 from services.collector.domain.kinds import Domain, Kind, Withdrawal
@@ -105,6 +106,22 @@ class TestTheContract:
             assert [(defect.flaw, defect.field.rpartition(".")[2]) for defect in received.defects] == [(flaw, name)]
             assert received.content is None
             assert catalogue.form_findings(received, CONTEXT)
+
+    @settings(deadline=None)
+    @given(
+        subject_code=st.one_of(st.just(CODE), st.text("09AIO ", max_size=19)),
+        record_number=st.text("a 1\n\u3000\u00e9", max_size=3) | st.text(max_size=66),
+        facility_number=st.text("a 1\t\u00a0", max_size=3) | st.text(max_size=66),
+        record_revision=st.integers(-1, 102),
+        amount=st.sampled_from(["1", "-1", ""]),
+    )
+    def test_is_told_by_the_library_however_it_is_asked(
+        self, subject_code: str, record_number: str, facility_number: str, record_revision: int, amount: str
+    ) -> None:
+        sent = electricity(amount, code=subject_code, record_number=record_number)
+        sent.facility_number, sent.record_revision = facility_number, record_revision
+        whole = collect_violations(sent)
+        assert len(contract_check.defects(sent)) == len(whole)
 
 
 def breaks(sent: intake.Submission) -> Iterator[tuple[int, Callable[[Message], object], Flaw, str]]:

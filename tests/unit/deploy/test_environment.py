@@ -79,6 +79,9 @@ class TestServersFrom:
         assert settings["CARBONBUREAU_GATEWAY_KAFKA_BOOTSTRAP_SERVERS"] == "a:9092,b:9092"
         assert settings["CARBONBUREAU_GATEWAY_KAFKA_SECURITY_PROTOCOL"] == "SASL_SSL"
         assert settings["CARBONBUREAU_GATEWAY_KAFKA_CA_FILE"] == str(tmp_path / "ca.pem")
+        assert sandbox_environment(state, servers=servers)["CARBONBUREAU_SANDBOX_KAFKA_BOOTSTRAP_SERVERS"] == "a:9092,b:9092"
+        elsewhere = servers_from({**variables, "CARBONBUREAU_KAFKA_PROVIDERS_BOOTSTRAP_SERVERS": "edge:9093"}, state)
+        assert sandbox_environment(state, servers=elsewhere)["CARBONBUREAU_SANDBOX_KAFKA_BOOTSTRAP_SERVERS"] == "edge:9093"
         as_admin = environment("collector", state, servers=servers, kafka_principal="root")
         assert as_admin["CARBONBUREAU_COLLECTOR_KAFKA_PASSWORD_FILE"] == str(tmp_path / "password")
 

@@ -25,25 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carbonbureau/intake/v1/notice.proto\x12\x16\x63\x61rbonbureau.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe3\x01\n\x0eProviderNotice\x12\x11\n\tnotice_id\x18\x01 \x01(\t\x12\x15\n\rprovider_code\x18\x02 \x01(\t\x12.\n\nknown_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x07receipt\x18\n \x01(\x0b\x32\x1f.carbonbureau.intake.v1.ReceiptH\x00\x12\x38\n\x07\x66inding\x18\x0b \x01(\x0b\x32%.carbonbureau.intake.v1.FindingNoticeH\x00\x42\t\n\x07\x63ontent\"\x88\x02\n\x07Receipt\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x14\n\x0c\x66irst_offset\x18\x03 \x01(\x03\x12\x13\n\x0blast_offset\x18\x04 \x01(\x03\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x05 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x06 \x01(\x05\x12\x16\n\x0erejected_count\x18\x07 \x01(\x05\x12\x19\n\x11quarantined_count\x18\x08 \x01(\x05\x12\x13\n\x0bmerkle_root\x18\t \x01(\x0c\x12\x37\n\x08outcomes\x18\n \x03(\x0b\x32%.carbonbureau.intake.v1.RecordOutcome\"\x81\x01\n\rRecordOutcome\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x15\n\rrecord_number\x18\x02 \x01(\t\x12\x17\n\x0frecord_revision\x18\x03 \x01(\x05\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.carbonbureau.intake.v1.Outcome\"\xe9\x01\n\rFindingNotice\x12\x12\n\nfinding_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x32\n\x08severity\x18\x03 \x01(\x0e\x32 .carbonbureau.intake.v1.Severity\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x15\n\rrecord_number\x18\x05 \x01(\t\x12\x17\n\x0frecord_revision\x18\x06 \x01(\x05\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\r\n\x05topic\x18\x08 \x01(\t\x12\x11\n\tpartition\x18\t \x01(\x05\x12\x0e\n\x06offset\x18\n \x01(\x03\"\x91\x01\n\x11QuarantinedRecord\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x15\n\rprovider_code\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0cvalue_sha256\x18\x06 \x01(\x0c\x12\r\n\x05value\x18\x07 \x01(\x0c*\x92\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x12\n\x0eOUTCOME_PARKED\x10\x02\x12\x15\n\x11OUTCOME_DUPLICATE\x10\x03\x12\x14\n\x10OUTCOME_REJECTED\x10\x04\x12\x17\n\x13OUTCOME_QUARANTINED\x10\x05*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEVERITY_NOTICE\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x13\n\x0fSEVERITY_SEVERE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carbonbureau/intake/v1/notice.proto\x12\x16\x63\x61rbonbureau.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\x0eProviderNotice\x12\x11\n\tnotice_id\x18\x01 \x01(\t\x12\x15\n\rprovider_code\x18\x02 \x01(\t\x12.\n\nknown_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x07receipt\x18\n \x01(\x0b\x32\x1f.carbonbureau.intake.v1.ReceiptH\x00\x12\x38\n\x07\x66inding\x18\x0b \x01(\x0b\x32%.carbonbureau.intake.v1.FindingNoticeH\x00\x12\x39\n\x07skipped\x18\x0c \x01(\x0b\x32&.carbonbureau.intake.v1.SkippedRecordsH\x00\x42\t\n\x07\x63ontent\"\x9a\x02\n\x07Receipt\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x14\n\x0c\x66irst_offset\x18\x03 \x01(\x03\x12\x13\n\x0blast_offset\x18\x04 \x01(\x03\x12\x16\n\x0e\x61\x63\x63\x65pted_count\x18\x05 \x01(\x05\x12\x17\n\x0f\x64uplicate_count\x18\x06 \x01(\x05\x12\x16\n\x0erejected_count\x18\x07 \x01(\x05\x12\x19\n\x11quarantined_count\x18\x08 \x01(\x05\x12\x13\n\x0bmerkle_root\x18\t \x01(\x0c\x12\x37\n\x08outcomes\x18\n \x03(\x0b\x32%.carbonbureau.intake.v1.RecordOutcome\x12\x10\n\x08redriven\x18\x0b \x01(\x08\"m\n\x0eSkippedRecords\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x14\n\x0c\x66irst_offset\x18\x03 \x01(\x03\x12\x13\n\x0blast_offset\x18\x04 \x01(\x03\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x81\x01\n\rRecordOutcome\x12\x0e\n\x06offset\x18\x01 \x01(\x03\x12\x15\n\rrecord_number\x18\x02 \x01(\t\x12\x17\n\x0frecord_revision\x18\x03 \x01(\x05\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.carbonbureau.intake.v1.Outcome\"\xe9\x01\n\rFindingNotice\x12\x12\n\nfinding_id\x18\x01 \x01(\t\x12\x0f\n\x07rule_id\x18\x02 \x01(\t\x12\x32\n\x08severity\x18\x03 \x01(\x0e\x32 .carbonbureau.intake.v1.Severity\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x15\n\rrecord_number\x18\x05 \x01(\t\x12\x17\n\x0frecord_revision\x18\x06 \x01(\x05\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\r\n\x05topic\x18\x08 \x01(\t\x12\x11\n\tpartition\x18\t \x01(\x05\x12\x0e\n\x06offset\x18\n \x01(\x03\"\x91\x01\n\x11QuarantinedRecord\x12\r\n\x05topic\x18\x01 \x01(\t\x12\x11\n\tpartition\x18\x02 \x01(\x05\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\x15\n\rprovider_code\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x14\n\x0cvalue_sha256\x18\x06 \x01(\x0c\x12\r\n\x05value\x18\x07 \x01(\x0c*\x92\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x12\n\x0eOUTCOME_PARKED\x10\x02\x12\x15\n\x11OUTCOME_DUPLICATE\x10\x03\x12\x14\n\x10OUTCOME_REJECTED\x10\x04\x12\x17\n\x13OUTCOME_QUARANTINED\x10\x05*d\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n\x0fSEVERITY_NOTICE\x10\x01\x12\x14\n\x10SEVERITY_WARNING\x10\x02\x12\x13\n\x0fSEVERITY_SEVERE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carbonbureau.intake.v1.notice_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=1110
-  _globals['_OUTCOME']._serialized_end=1256
-  _globals['_SEVERITY']._serialized_start=1258
-  _globals['_SEVERITY']._serialized_end=1358
+  _globals['_OUTCOME']._serialized_start=1298
+  _globals['_OUTCOME']._serialized_end=1444
+  _globals['_SEVERITY']._serialized_start=1446
+  _globals['_SEVERITY']._serialized_end=1546
   _globals['_PROVIDERNOTICE']._serialized_start=97
-  _globals['_PROVIDERNOTICE']._serialized_end=324
-  _globals['_RECEIPT']._serialized_start=327
-  _globals['_RECEIPT']._serialized_end=591
-  _globals['_RECORDOUTCOME']._serialized_start=594
-  _globals['_RECORDOUTCOME']._serialized_end=723
-  _globals['_FINDINGNOTICE']._serialized_start=726
-  _globals['_FINDINGNOTICE']._serialized_end=959
-  _globals['_QUARANTINEDRECORD']._serialized_start=962
-  _globals['_QUARANTINEDRECORD']._serialized_end=1107
+  _globals['_PROVIDERNOTICE']._serialized_end=383
+  _globals['_RECEIPT']._serialized_start=386
+  _globals['_RECEIPT']._serialized_end=668
+  _globals['_SKIPPEDRECORDS']._serialized_start=670
+  _globals['_SKIPPEDRECORDS']._serialized_end=779
+  _globals['_RECORDOUTCOME']._serialized_start=782
+  _globals['_RECORDOUTCOME']._serialized_end=911
+  _globals['_FINDINGNOTICE']._serialized_start=914
+  _globals['_FINDINGNOTICE']._serialized_end=1147
+  _globals['_QUARANTINEDRECORD']._serialized_start=1150
+  _globals['_QUARANTINEDRECORD']._serialized_end=1295
 # @@protoc_insertion_point(module_scope)

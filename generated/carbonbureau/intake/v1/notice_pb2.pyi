@@ -95,6 +95,7 @@ class ProviderNotice(_message.Message):
     KNOWN_TIME_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     FINDING_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
     notice_id: _builtins.str
     """Derived UUID of the notice: a replay makes the same id."""
     provider_code: _builtins.str
@@ -111,6 +112,10 @@ class ProviderNotice(_message.Message):
     def finding(self) -> Global___FindingNotice:
         """A finding about one submission."""
 
+    @_builtins.property
+    def skipped(self) -> Global___SkippedRecords:
+        """Records that were never read."""
+
     def __init__(
         self,
         *,
@@ -119,12 +124,13 @@ class ProviderNotice(_message.Message):
         known_time: _timestamp_pb2.Timestamp | None = ...,
         receipt: Global___Receipt | None = ...,
         finding: Global___FindingNotice | None = ...,
+        skipped: Global___SkippedRecords | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "finding", b"finding", "known_time", b"known_time", "receipt", b"receipt"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "finding", b"finding", "known_time", b"known_time", "receipt", b"receipt", "skipped", b"skipped"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "finding", b"finding", "known_time", b"known_time", "notice_id", b"notice_id", "provider_code", b"provider_code", "receipt", b"receipt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "finding", b"finding", "known_time", b"known_time", "notice_id", b"notice_id", "provider_code", b"provider_code", "receipt", b"receipt", "skipped", b"skipped"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["receipt", "finding"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["receipt", "finding", "skipped"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
@@ -146,6 +152,7 @@ class Receipt(_message.Message):
     QUARANTINED_COUNT_FIELD_NUMBER: _builtins.int
     MERKLE_ROOT_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    REDRIVEN_FIELD_NUMBER: _builtins.int
     topic: _builtins.str
     """Topic."""
     partition: _builtins.int
@@ -164,6 +171,10 @@ class Receipt(_message.Message):
     """Records whose bytes could not be read."""
     merkle_root: _builtins.bytes
     """RFC 6962 Merkle tree hash over the SHA-256 of the records' exact bytes, in offset order."""
+    redriven: _builtins.bool
+    """True when the records were set aside before and have been judged again by an operator of the bureau. The outcomes replace those of the
+    first receipt, for the offsets listed and no others between the first and the last.
+    """
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordOutcome]:
         """The outcome of each record, in offset order."""
@@ -181,14 +192,55 @@ class Receipt(_message.Message):
         quarantined_count: _builtins.int = ...,
         merkle_root: _builtins.bytes = ...,
         outcomes: _abc.Iterable[Global___RecordOutcome] | None = ...,
+        redriven: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "duplicate_count", b"duplicate_count", "first_offset", b"first_offset", "last_offset", b"last_offset", "merkle_root", b"merkle_root", "outcomes", b"outcomes", "partition", b"partition", "quarantined_count", b"quarantined_count", "rejected_count", b"rejected_count", "topic", b"topic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_count", b"accepted_count", "duplicate_count", b"duplicate_count", "first_offset", b"first_offset", "last_offset", b"last_offset", "merkle_root", b"merkle_root", "outcomes", b"outcomes", "partition", b"partition", "quarantined_count", b"quarantined_count", "redriven", b"redriven", "rejected_count", b"rejected_count", "topic", b"topic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
+
+@_typing.final
+class SkippedRecords(_message.Message):
+    """Records of one partition that the bureau could not read and has passed over, by decision of an operator. Nothing of them is kept: what
+    they stated has to be sent again.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    FIRST_OFFSET_FIELD_NUMBER: _builtins.int
+    LAST_OFFSET_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    """Topic."""
+    partition: _builtins.int
+    """Partition."""
+    first_offset: _builtins.int
+    """First offset that was passed over."""
+    last_offset: _builtins.int
+    """Last offset that was passed over."""
+    reason: _builtins.str
+    """Why, in the operator's words."""
+    def __init__(
+        self,
+        *,
+        topic: _builtins.str = ...,
+        partition: _builtins.int = ...,
+        first_offset: _builtins.int = ...,
+        last_offset: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_offset", b"first_offset", "last_offset", b"last_offset", "partition", b"partition", "reason", b"reason", "topic", b"topic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkippedRecords: _TypeAlias = SkippedRecords  # noqa: Y015
 
 @_typing.final
 class RecordOutcome(_message.Message):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.collector.domain.account import AccountView
 from services.collector.domain.finding import AccountFinding, RecordFinding, account_finding
-from services.collector.domain.rules import allowance, directory, fiscal, form, form_time, held, plausibility, posting
+from services.collector.domain.rules import allowance, directory, fiscal, form, form_signature, form_time, held, plausibility, posting
 from services.collector.domain.rules.context import AccountCheck, FormCheck, FormContext
 from services.collector.domain.rules.held import HeldCheck
 from services.collector.domain.rules.rule import Rule
@@ -21,7 +21,7 @@ def _rules_of(*modules: ModuleType) -> Iterator[Rule[Any]]:
                 yield value
 
 
-FORM_RULES: tuple[Rule[FormCheck], ...] = tuple(_rules_of(form, form_time))
+FORM_RULES: tuple[Rule[FormCheck], ...] = tuple(_rules_of(form, form_time, form_signature))
 HELD_RULES: tuple[Rule[HeldCheck], ...] = tuple(_rules_of(held))
 ACCOUNT_RULES: tuple[Rule[AccountCheck], ...] = tuple(_rules_of(posting, directory, plausibility, allowance, fiscal))
 ALL_RULES: list[Rule[Any]] = [*FORM_RULES, *HELD_RULES, *ACCOUNT_RULES]

@@ -8,6 +8,7 @@ from services.collector.domain.account import AccountView
 from services.collector.domain.finding import Suspicion
 from services.collector.domain.kinds import Domain
 from services.collector.domain.provider import Provider
+from services.collector.domain.signature import ABSENT, Signature
 from services.collector.domain.submission import Flaw, Received
 
 CONTRACT = "carbonbureau.intake.v1.Submission"
@@ -17,12 +18,13 @@ NO_INNOCENT_EXPLANATION = "None that leaves the record usable: the sender's prog
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormContext:
-    """What a form rule may know beside the record: whose topic it came by, under which key, and when."""
+    """What a form rule may know beside the record: whose topic it came by, under which key, when, and how it was signed."""
 
     provider: Provider
     topic_domain: Domain
     record_key: str | None
     received_at: datetime
+    signature: Signature = ABSENT
 
 
 FormCheck = Callable[[Received, FormContext], str | None]

@@ -75,6 +75,73 @@ def facility_of_another_subject(view: AccountView) -> Iterator[Suspicion]:
 
 
 @rule(
+    rule_id="FACILITY_PASSED_ON",
+    severity=Severity.NOTICE,
+    rationale="Figures follow the facility: they count on the account of who has it in their period, whoever's code they came under.",
+    source="GB/T 32150-2015, 4.1 (boundary of the legal entity); GHG Protocol Corporate Standard, ch. 5 (structural changes)",
+    innocent_explanation="The provider reports the month of a transfer whole, or has not changed its contract yet.",
+    what_to_do="Report the facility under the code of its present owner from now on.",
+)
+def facility_passed_on(view: AccountView) -> Iterator[Suspicion]:
+    for remark in view.remarks:
+        if remark.reason is Unposted.FACILITY_PASSED_ON:
+            yield Suspicion(
+                message=f"facility {remark.detail} went over to another subject; its figures of this period count there",
+                evidence=remark.evidence,
+                period=remark.period,
+            )
+
+
+@rule(
+    rule_id="REPORTED_BY_BOTH_OWNERS",
+    severity=Severity.WARNING,
+    rationale="One provider that states the same quantity under the codes of the old and of the new owner counts it twice.",
+    source="this bureau, identity (README, decisions)",
+    innocent_explanation="Each of the two was sent its share of the month, stated as the whole month.",
+    what_to_do="State the days that each record covers, or withdraw the one under the former owner's code.",
+)
+def reported_by_both_owners(view: AccountView) -> Iterator[Suspicion]:
+    for remark in view.remarks:
+        if remark.reason is Unposted.REPORTED_BY_BOTH_OWNERS:
+            yield Suspicion(
+                message=f"{remark.quantity.name()}: stated under the code of the former owner too; that record is not counted",
+                evidence=remark.evidence,
+                period=remark.period,
+                facility_id=remark.quantity.facility_id,
+            )
+
+
+@rule(
+    rule_id="SUBJECT_ENDED",
+    severity=Severity.NOTICE,
+    rationale="An enterprise that was merged or deregistered has no account of its own any more; what it was stays on record.",
+    source="GHG Protocol Corporate Standard, ch. 5 (structural changes and the base year)",
+    innocent_explanation="Mergers and ends are lawful; the entry says so.",
+    what_to_do="Nothing; readers of the account look at the successor.",
+)
+def subject_ended(view: AccountView) -> Iterator[Suspicion]:
+    if view.ended_from is not None:
+        yield Suspicion(message=f"the subject ended: from {view.ended_from} on it is no enterprise of its own", about=str(view.ended_from))
+
+
+@rule(
+    rule_id="FIGURES_AFTER_THE_END",
+    severity=Severity.WARNING,
+    rationale="Nobody burns, buys or makes anything after it ended: either it goes on, or the figures are another's.",
+    source="this bureau, identity (README, decisions)",
+    innocent_explanation="A successor took the plant over and no entry says so yet.",
+    what_to_do="The registry provider names the successor; the provider reports under the code of who has the plant.",
+)
+def figures_after_the_end(view: AccountView) -> Iterator[Suspicion]:
+    if view.ended_from is None:
+        return
+    for use in view.uses:
+        period = use.submission.period
+        if use.facility.counts() and period is not None and period.start >= view.ended_from:
+            yield Suspicion(message="a figure of a period after the subject ended", evidence=(use.submission,), period=period)
+
+
+@rule(
     rule_id="FACILITY_CONTESTED",
     severity=Severity.SEVERE,
     rationale="Two entries that give one plant to two subjects from the same day are equally good; picking one would be a guess.",

@@ -176,16 +176,18 @@ _RECORDS = (
         UNIQUE (topic_id, partition, first_offset)
     )
     """,
-    # Which registry entries name which facility: whom a change of ownership concerns.
+    # Which records of the register name which facility, for whom: whom a change of ownership concerns. An empty number stands for all
+    # that a merged subject had.
     """
     CREATE TABLE facility_claim (
         facility_number text NOT NULL,
         subject_id uuid NOT NULL,
         submission_id uuid NOT NULL,
-        PRIMARY KEY (facility_number, submission_id)
+        PRIMARY KEY (facility_number, subject_id, submission_id)
     )
     """,
     "CREATE INDEX facility_claim_subject ON facility_claim (subject_id)",
+    "CREATE INDEX facility_claim_submission ON facility_claim (submission_id)",
 )
 
 _ACCOUNTS = (
