@@ -5,13 +5,13 @@ monitors, invoices, returns, ratios, inventories, verification, permits, classes
 is not published: the province stays as light as it was, and false-alarm rates are measured here.
 """
 
-from __future__ from math import ceil
-import annotations
+from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from carbonbureau.common.v1 import period_pb2

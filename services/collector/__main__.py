@@ -26,6 +26,7 @@ from services.collector import (
     method_commands,
     method_files,
     new_records,
+    peer_snapshots,
     redrive,
     rpc,
     rules_page,
@@ -35,6 +36,7 @@ from services.collector import (
 from services.collector.accounts import AccountWorker, evidence_by_accountable, newest_statement, statement_as_known_on
 from services.collector.consumer import DIRTY_SUBJECTS, Intake
 from services.collector.directory_file import DirectoryRefusedError, parse_directory, refuse_sandbox_keys
+from services.collector.domain.benchmark import Benchmarks, BenchmarksRefusedError, parse_benchmarks
 from services.collector.domain.disclosure import Policy, PolicyRefusedError, parse_policy
 from services.collector.domain.pack_file import PackRefusedError
 from services.collector.domain.period_totals import Granularity
@@ -61,6 +63,7 @@ from services.common.settings import Profile, SettingsError, load
 from services.common.telemetry import configure
 
 SERVICE = "collector"
+_BENCHMARKS = Path(__file__).with_name("domain") / "benchmarks.toml"
 _DISCLOSURE = Path(__file__).with_name("domain") / "disclosure.toml"
 # Objects made while rebuilding an account are dropped at once; looking for cycles after every 700 of them costs a third of the time.
 _GC_THRESHOLD = 50_000
@@ -84,6 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: a method file is refused: {error}", file=sys.stderr)
     except PolicyRefusedError as error:
         print(f"{SERVICE}: the disclosure file is refused: {error}", file=sys.stderr)
+        return 2
+    except BenchmarksRefusedError as error:
+        print(f"{SERVICE}: the benchmarks are refused: {error}", file=sys.stderr)
     except (BrokerRefusedError, skipping.SkipRefusedError) as error:
         print(f"{SERVICE}: {error}", file=sys.stderr)
     except KafkaError as error:
@@ -171,6 +177,10 @@ def _parser() -> argparse.ArgumentParser:
     close.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
     close.add_argument("--operator", required=True, metavar="NAME", help="who closes it; kept with the close")
     close.set_defaults(command=_close)
+    peers = commands.add_parser("peers", help="snapshots of peers").add_subparsers(required=True, metavar="COMMAND")
+    peers_close = peers.add_parser("close", help="make the snapshots of a month, or new editions of those that changed")
+    peers_close.add_argument("--month", type=_month, required=True, metavar="YYYY-MM")
+    peers_close.set_defaults(command=_peers_close)
     commands.add_parser("fsck", help="derive again what was stored and say what was altered").set_defaults(command=_fsck)
     return parser
 
@@ -197,12 +207,21 @@ def disclosure_policy(file: Path = _DISCLOSURE) -> Policy:
     return parse_policy(file.read_text(encoding="utf-8"), file_name=file.name)
 
 
+def benchmarks(file: Path = _BENCHMARKS) -> Benchmarks:
+    """Read the industry benchmarks that accounts are laid against.
+
+    Raises:
+        BenchmarksRefusedError: the file cannot be used.
+    """
+    return parse_benchmarks(file.read_text(encoding="utf-8"))
+
+
 def _serve(_: argparse.Namespace) -> int:
     settings = load(CollectorSettings, service=SERVICE)
     crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
     methods = ReleasedMethods(method_files.shipped())
     methods.check()
-    policy = disclosure_policy()
+    policy, laid_against = disclosure_policy(), benchmarks()
     telemetry = configure(SERVICE, settings.telemetry)
     clock, ids = SystemClock(), RandomIds()
     holder = f"{socket.gethostname()}/{os.getpid()}/{ids.new()}"
@@ -219,7 +238,9 @@ def _serve(_: argparse.Namespace) -> int:
         read=new_records.read,
         heartbeats=False,
     )
-    worker = AccountWorker(database=database, methods=methods, province=settings.province, holder=holder, policy=policy)
+    worker = AccountWorker(
+        database=database, methods=methods, province=settings.province, holder=holder, policy=policy, benchmarks=laid_against
+    )
     accounting = Polling("accounts", worker.step)
     database.subscribe(work_queue.signal(DIRTY_SUBJECTS), accounting.wake)
     publisher = OutboxPublisher(database, settings.kafka, events.OWNED_TOPICS, clock, ids, holder)
@@ -439,6 +460,16 @@ def _close(parsed: argparse.Namespace) -> int:
         f"{closed.close.month:%Y-%m} closed by {closed.close.operator} at {closed.close.closed_at.isoformat()}"
         f"{' (recorded before)' if closed.again else ''}; {closed.accounts_marked} accounts are stated again"
     )
+    return 0
+
+
+def _peers_close(parsed: argparse.Namespace) -> int:
+    settings = load(CollectorSettings, service=SERVICE)
+    crash.arm(settings.crash.crash_point, settings.crash.allow_crash_points)
+    with _opened(settings) as database:
+        groups, appended = peer_snapshots.close_peers(database, month=parsed.month)
+        marked = closing.mark_every_account(database) if appended else 0
+    print(f"{parsed.month:%Y-%m}: {groups} groups of peers, {appended} new editions; {marked} accounts are stated again")
     return 0
 
 

@@ -20,19 +20,22 @@ from services.collector import events, metrics, wire
 from services.collector.consumer import DIRTY_SUBJECTS
 from services.collector.domain import account, claims, closing, disclosure, effective, posting, statement, subject_code
 from services.collector.domain.account import AccountView, FormerOwner
+from services.collector.domain.benchmark import NO_BENCHMARKS, Benchmarks
 from services.collector.domain.claims import History
+from services.collector.domain.comparison import Yardsticks, comparisons
 from services.collector.domain.contents.registry import RegistryEntry
 from services.collector.domain.disclosure import THAT_THEY_DIFFER, Accountable, Policy
 from services.collector.domain.effective import Revisions
 from services.collector.domain.emissions import Book
 from services.collector.domain.finding import AccountFinding, FindingState
+from services.collector.domain.peers import industry_class_of
 from services.collector.domain.posting import Changes
 from services.collector.domain.rules import catalogue
 from services.collector.domain.submission import Submission
 from services.collector.method_releases import ReleasedMethods
 from services.collector.store import accounts as store
 from services.collector.store import closing as store_closing
-from services.collector.store import records
+from services.collector.store import peers, records
 from services.collector.store.accounts import LockedSubject, SealedRevision, StoredSubmission
 from services.common import outbox, work_queue
 from services.common.database import Database, Transaction, is_recoverable
@@ -77,8 +80,10 @@ class AccountWorker:
         holder: str,
         lease_s: float = LEASE_S,
         policy: Policy = THAT_THEY_DIFFER,
+        benchmarks: Benchmarks = NO_BENCHMARKS,
     ) -> None:
         self._database = database
+        self._benchmarks = benchmarks
         self._methods = methods
         self._province = province
         self._holder = holder
@@ -163,7 +168,7 @@ class AccountWorker:
             # 2. Load its evidence and decide what the account should say.
             release, book = self._methods.of(transaction, subject.method_release)
             view = drawn_up(transaction, subject, book=book, province=self._province)
-            stated = state(view, code=subject.code, closed_until=_closed_until(transaction))
+            stated = state(view, code=subject.code, closed_until=_closed_until(transaction), against=self._yardsticks(transaction, view))
             # 3. Append what differs, seal the revision, hand the event to the outbox. (crash before the commit: nothing has
             #    happened; after: the outbox publishes)
             rebuilt = Rebuilt(code=subject.code, account_revision=None)
@@ -213,6 +218,11 @@ class AccountWorker:
             work_queue.finish(transaction, claim)
         return rebuilt
 
+    def _yardsticks(self, transaction: Transaction, view: AccountView) -> Yardsticks:
+        """Give what this account is laid against, as it stands: the edition and snapshots are named beside every position."""
+        industry_class = industry_class_of(view.profile.industry_code) if view.profile is not None else ""
+        return Yardsticks(benchmarks=self._benchmarks, peers=peers.newest_of_class(transaction, industry_class) if industry_class else {})
+
 
 def drawn_up(transaction: Transaction, subject: LockedSubject, *, book: Book, province: str) -> AccountView:
     """Draw up the account of a subject by a book, from its evidence as it stands; nothing is written."""
@@ -254,15 +264,16 @@ class Stated:
     content_sha256: bytes
 
 
-def state(view: AccountView, *, code: str, closed_until: date | None = None) -> Stated:
+def state(view: AccountView, *, code: str, closed_until: date | None = None, against: Yardsticks | None = None) -> Stated:
     """State an account with as many of its newest lines as one event can carry, before anything is saved.
 
     Findings about days before `closed_until`, the first day after the last closed month, are final.
     Without any line every statement fits: what is left of it is bounded by the form rules (a test holds it at the maximum).
     """
+    compared = comparisons(view, against or Yardsticks())
     while True:
         findings = closing.settled(catalogue.account_findings(view, view.subject_id), view, closed_until)
-        message = events.statement(statement.state(view, findings), subject_id=view.subject_id, subject_code=code)
+        message = events.statement(statement.state(view, findings, compared), subject_id=view.subject_id, subject_code=code)
         content = events.content_bytes(message)
         if view.lines_max == 0 or events.fits_an_event(content):
             return Stated(findings=findings, message=message, content_sha256=sha256(content).digest())

@@ -9,6 +9,7 @@ from datetime import date
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from services.collector import peer_snapshots
 from services.collector.consumer import DIRTY_SUBJECTS
 from services.collector.domain.closing import month_after
 from services.collector.store import closing as store
@@ -53,7 +54,9 @@ def close_month(database: Database, *, month: date, operator: str, page: int = _
         close = held or MonthClose(month=month, operator=operator, closed_at=now)
         if held is None:
             store.append_month_close(transaction, close)
-    # 2. Mark every account, page by page. (crash: run again; marks of one account are one piece of work, and an account that says the
+    # 2. Make the snapshots of peers as the accounts stand now. (crash: run again; what has not changed makes no edition)
+    peer_snapshots.close_peers(database, month=month)
+    # 3. Mark every account, page by page. (crash: run again; marks of one account are one piece of work, and an account that says the
     #    same seals nothing)
     return Closed(close=close, again=held is not None, accounts_marked=mark_every_account(database, page=page))
 

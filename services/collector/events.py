@@ -259,6 +259,7 @@ def statement(content: Statement, *, subject_id: UUID, subject_code: str) -> acc
         allowances=statement_sections.allowances(content),
         fiscal_lines=[statement_sections.fiscal_line(line, _period(line.period)) for line in content.fiscal_lines],
         incomplete_periods=[_period(period) for period in content.incomplete],
+        comparisons=[statement_sections.comparison(one, _period) for one in content.comparisons],
     )
 
 

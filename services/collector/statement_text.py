@@ -55,10 +55,30 @@ def _sections(statement: account_pb2.AccountStatement, revision: SealedRevision)
     if statement.beside_lines:
         yield f"\nbeside the totals, newest {_LINES_SHOWN_MAX} of {len(statement.beside_lines)} lines"
         yield from _lines(statement.beside_lines)
+    yield from _comparisons(statement.comparisons)
     yield from _allowances(statement.allowances)
     yield f"\nfindings: {len(statement.findings)} open"
     for finding in statement.findings:
         yield f"  {finding.severity:<8} {finding.rule_id:<32} {finding.period.start_date or '':<10} {finding.message}"
+
+
+def _comparisons(compared: Sequence[account_pb2.WindowComparison]) -> Iterator[str]:
+    for one in compared:
+        yield f"\nwindow {one.window.start_date} to {one.window.end_date} compared"
+        for name, change in (("the window before", one.previous), ("the base year", one.base_year)):
+            if change.against.start_date:
+                yield (
+                    f"  against {name}, from {change.against.start_date}: emissions {change.emissions_percent or '-'} %, "
+                    f"intensity {change.intensity_percent or '-'} %  quality {change.data_quality}"
+                )
+        for position in one.benchmarks:
+            yield (
+                f"  {position.ratio} of benchmark {position.value_tco2_per_unit} ({position.unit_class or position.benchmark_id}; "
+                f"{position.basis}; {position.confidence})  edition {position.edition}"
+            )
+        if one.peers.snapshot_id:
+            told = f"quartiles {one.peers.p25}, {one.peers.p50}, {one.peers.p75}"
+            yield f"  {one.peers.band} of {one.peers.count_band} peers, {told}  {one.peers.month} edition {one.peers.edition}"
 
 
 def _allowances(account: account_pb2.AllowanceAccount) -> Iterator[str]:
@@ -70,8 +90,8 @@ def _allowances(account: account_pb2.AllowanceAccount) -> Iterator[str]:
         [
             (
                 str(one.ets_year),
-                one.held_t,
-                one.overdrawn_t,
+                one.held_t or "-",
+                one.overdrawn_t or "-",
                 one.borrowed_t,
                 one.pledged_t,
                 one.frozen_t,

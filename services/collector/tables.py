@@ -348,6 +348,26 @@ ACCOUNT_FINDING_FINAL = Table(
     Column("final_at", DateTime(timezone=True), nullable=False),
 )
 
+# What is told of the intensities of a group of peers, and of which revisions of which accounts it was made.
+PEER_SNAPSHOT = Table(
+    "peer_snapshot",
+    METADATA,
+    Column("snapshot_id", Uuid, primary_key=True),
+    Column("month", Date, nullable=False),
+    Column("edition", Integer, nullable=False),
+    Column("industry_class", Text, nullable=False),
+    Column("product_code", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("peers", Integer, nullable=False),
+    Column("withheld", Text, nullable=False),
+    Column("p25", Numeric),
+    Column("p50", Numeric),
+    Column("p75", Numeric),
+    Column("member_ids", ARRAY(Uuid), nullable=False),
+    Column("member_revisions", ARRAY(BigInteger), nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+)
+
 APPEND_ONLY = (
     SUBMISSION,
     REJECTED_RECORD,
@@ -368,4 +388,5 @@ APPEND_ONLY = (
     ACCOUNT_FINDING_FINAL,
     METHOD_RELEASE,
     METHOD_RUN,
+    PEER_SNAPSHOT,
 )

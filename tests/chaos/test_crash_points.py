@@ -43,6 +43,7 @@ NOT_IN_SERVE = {
         "accounts.release": "only after the database went away in the middle of a claim",
         "closing.": "the command close, killed in tests/integration/collector/test_closing.py",
         "evidence.": "the commands trace and fsck",
+        "peers.": "the commands close and peers close; a run that was killed is run again, tests/integration/collector/test_peers.py",
         "providers.apply": "the command providers apply, killed in TestCommands",
         "providers.read": "the command providers apply, killed in TestCommands",
         "providers.show": "the command providers show",

@@ -41,6 +41,7 @@ class Irregularity(Enum):
     DOUBLE_PLEDGE = "allowances that are pledged or frozen already are pledged"
     ENCUMBERED_USED = "pledged or frozen allowances are sold, surrendered, returned or cancelled"
     OVERDRAWN = "more leaves the account, or is pledged, than it holds"
+    HOLDINGS_UNKNOWN = "allowances leave or are pledged of which nobody told that they came"
     STATED_OVERDRAWN = "the registry states an overdraft"
     RELEASE_WITHOUT_PLEDGE = "more is released than the pledge holds"
     RETURN_WITHOUT_ORIGIN = "more is unfrozen or returned than was frozen or borrowed"
@@ -69,14 +70,18 @@ class Irregular:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EtsYear:
-    """Figures of one ETS year, t: of its vintage first, then of its obligation. What nobody verified is no obligation: None."""
+    """Figures of one ETS year, t: of its vintage first, then of its obligation.
+
+    What nobody told is None and not 0: `held_t` and `overdrawn_t` of a vintage of which no grant, purchase or holding is known, and the
+    obligation of a year that nobody verified.
+    """
 
     ets_year: int
     granted_t: Decimal
     bought_t: Decimal
     sold_t: Decimal
-    held_t: Decimal
-    overdrawn_t: Decimal
+    held_t: Decimal | None
+    overdrawn_t: Decimal | None
     borrowed_t: Decimal
     pledged_t: Decimal
     frozen_t: Decimal
@@ -180,6 +185,8 @@ class _Replay:
         self.frozen: dict[int, Decimal] = defaultdict(Decimal)
         self.pledges: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
         self._known: set[int] = set()
+        self._funded: set[int] = set()
+        self._borrowed_left: dict[int, Decimal] = defaultdict(Decimal)
         self._anchored: set[tuple[int, date]] = set()
 
     def once(self, moved: Iterable[Submission]) -> list[Submission]:
@@ -202,6 +209,10 @@ class _Replay:
     def years(self) -> set[int]:
         return self._known | self.surrenders.keys()
 
+    def is_funded(self, ets_year: int) -> bool:
+        """Tell whether a grant, a purchase or a holding of a vintage is known: else its balance is not."""
+        return ets_year in self._funded
+
     def pledged(self, ets_year: int) -> Decimal:
         return sum((amount for (vintage, _), amount in self.pledges.items() if vintage == ets_year), _ZERO)
 
@@ -219,12 +230,15 @@ class _Replay:
             self._surrender(submission, year, amount)
             return
         self._known.add(year)
+        if moved.movement in _INFLOWS:
+            self._funded.add(year)
         match moved.movement:
             case AllowanceMovement.GRANTED | AllowanceMovement.BOUGHT:
                 self.net[year] += amount
             case AllowanceMovement.BORROWED:
                 self.net[year] += amount
                 self.borrowed[year] += amount
+                self._borrowed_left[year] += amount
             case AllowanceMovement.SOLD | AllowanceMovement.CANCELLED:
                 self._leave(submission, year, amount)
             case AllowanceMovement.BORROWING_RETURNED:
@@ -260,9 +274,11 @@ class _Replay:
         if (year, stated.as_of_date) in self._anchored:
             return
         self._anchored.add((year, stated.as_of_date))
+        self._funded.add(year)
         self.net[year] = net
         self.frozen[year] = stated.frozen_t if stated.frozen_t is not None else self.frozen[year]
-        self.borrowed[year] = stated.borrowed_t if stated.borrowed_t is not None else self.borrowed[year]
+        if stated.borrowed_t is not None:
+            self.borrowed[year] = self._borrowed_left[year] = stated.borrowed_t
         if stated.pledged_t is not None and stated.pledged_t > pledged:
             self.pledges[year, ""] += stated.pledged_t - pledged
 
@@ -270,38 +286,51 @@ class _Replay:
         return self.net[year] - self.pledged(year) - self.frozen[year]
 
     def _leave(self, submission: Submission, year: int, amount: Decimal) -> None:
-        if amount > max(self.net[year], _ZERO):
-            self._note(Irregularity.OVERDRAWN, year, submission)
+        self._must_hold(submission, year, amount)
         if amount > self._free(year) and self.pledged(year) + self.frozen[year] > 0:
             self._note(Irregularity.ENCUMBERED_USED, year, submission)
         self.net[year] -= amount
 
     def _bind(self, submission: Submission, year: int, amount: Decimal) -> None:
-        if amount > max(self.net[year], _ZERO):
-            self._note(Irregularity.OVERDRAWN, year, submission)
+        self._must_hold(submission, year, amount)
         if amount > self._free(year) and self.pledged(year) + self.frozen[year] > 0:
             self._note(Irregularity.DOUBLE_PLEDGE, year, submission)
 
-    def _surrender(self, submission: Submission, year: int, amount: Decimal) -> None:
-        """Take a surrender from the vintage of its year, then from older ones, the nearest first, then from younger ones.
+    def _must_hold(self, submission: Submission, year: int, amount: Decimal) -> None:
+        if amount > max(self.net[year], _ZERO):
+            what = Irregularity.OVERDRAWN if self.is_funded(year) else Irregularity.HOLDINGS_UNKNOWN
+            self._note(what, year, submission)
 
-        Which vintages it used up is not told: this order is ours. Free allowances go first; what is bound only when none is left.
+    def _surrender(self, submission: Submission, year: int, amount: Decimal) -> None:
+        """Take a surrender from the vintage of its year, then from older ones, the nearest first, then from what younger ones lent.
+
+        Which vintages it used up is not told: this order is ours. Of a younger vintage only what was borrowed can be used. Free allowances
+        go first; what is bound only when none is left.
         """
         vintages = sorted(self._known, key=lambda vintage: (vintage > year, abs(vintage - year)))
         rest = amount
         for vintage in vintages:
-            taken = min(rest, max(self._free(vintage), _ZERO))
-            self.net[vintage] -= taken
+            taken = min(rest, max(self._free(vintage), _ZERO), self._usable(vintage, year))
+            self._take(vintage, year, taken)
             rest -= taken
         for vintage in vintages:
-            taken = min(rest, max(self.net[vintage], _ZERO))
+            taken = min(rest, max(self.net[vintage], _ZERO), self._usable(vintage, year))
             if taken > 0:
                 self._note(Irregularity.ENCUMBERED_USED, vintage, submission)
-            self.net[vintage] -= taken
+            self._take(vintage, year, taken)
             rest -= taken
         if rest > 0:
-            self._note(Irregularity.OVERDRAWN, year, submission)
+            # All that could be used is used up: the rest is more than there is, whatever the balance says.
+            self._note(Irregularity.OVERDRAWN if self.is_funded(year) else Irregularity.HOLDINGS_UNKNOWN, year, submission)
             self.net[year] -= rest
+
+    def _usable(self, vintage: int, year: int) -> Decimal:
+        return max(self.net[vintage], _ZERO) if vintage <= year else self._borrowed_left[vintage]
+
+    def _take(self, vintage: int, year: int, amount: Decimal) -> None:
+        self.net[vintage] -= amount
+        if vintage > year:
+            self._borrowed_left[vintage] -= amount
 
     def _release(self, submission: Submission, moved: AllowanceTransaction) -> None:
         rest = moved.quantity_t
@@ -350,14 +379,15 @@ class _Obligations:
 
 def _figures(ets_year: int, replay: _Replay, verified: Decimal | None, retired: Decimal) -> EtsYear:
     surrendered = replay.sums[AllowanceMovement.SURRENDERED][ets_year]
+    net = replay.net[ets_year] if replay.is_funded(ets_year) else None
     counted = OFFSET_LIMIT.counted(retired, obligation=verified) if verified is not None else None
     return EtsYear(
         ets_year=ets_year,
         granted_t=replay.sums[AllowanceMovement.GRANTED][ets_year],
         bought_t=replay.sums[AllowanceMovement.BOUGHT][ets_year],
         sold_t=replay.sums[AllowanceMovement.SOLD][ets_year],
-        held_t=max(replay.net[ets_year], _ZERO),
-        overdrawn_t=max(-replay.net[ets_year], _ZERO),
+        held_t=max(net, _ZERO) if net is not None else None,
+        overdrawn_t=max(-net, _ZERO) if net is not None else None,
         borrowed_t=replay.borrowed[ets_year],
         pledged_t=replay.pledged(ets_year),
         frozen_t=replay.frozen[ets_year],
@@ -390,5 +420,5 @@ def _latest_day(effective: Iterable[Submission]) -> date:
 
 
 def overdrawn_t(years: Iterable[EtsYear]) -> Decimal:
-    """Sum the overdrafts of all vintages, t."""
-    return sum((year.overdrawn_t for year in years), _ZERO)
+    """Sum the overdrafts of all vintages whose balance is known, t."""
+    return sum((year.overdrawn_t for year in years if year.overdrawn_t is not None), _ZERO)

@@ -9,6 +9,7 @@ from services.collector.domain import merkle
 from services.collector.domain.account import AccountView
 from services.collector.domain.allowance import EtsYear, Pledge
 from services.collector.domain.annual import AnnualFigures
+from services.collector.domain.comparison import WindowComparison
 from services.collector.domain.contents.transition import TransitionPlan
 from services.collector.domain.coverage import Coverage
 from services.collector.domain.directory import Profile
@@ -44,11 +45,12 @@ class Statement:
     offset_held_t: Decimal
     fiscal_lines: Sequence[FiscalLine]
     incomplete: Sequence[Period]
+    comparisons: Sequence[WindowComparison]
     evidence_root: bytes
     evidence_count: int
 
 
-def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
+def state(view: AccountView, findings: Sequence[AccountFinding], compared: Sequence[WindowComparison] = ()) -> Statement:
     """Make the statement of an account as drawn up; where it would outgrow its limits the oldest lines are left out.
 
     Annual figures and evidence are always of everything.
@@ -70,6 +72,7 @@ def state(view: AccountView, findings: Sequence[AccountFinding]) -> Statement:
         offset_held_t=view.allowances.offset_held_t,
         fiscal_lines=_newest(view.fiscal.lines, view.lines_max),
         incomplete=_stretches(view.incomplete),
+        comparisons=compared,
         evidence_root=merkle.tree_hash(sorted(submission.sha256 for submission in evidence)),
         evidence_count=len(evidence),
     )

@@ -49,6 +49,7 @@ class HeldRecord:
     place: Place
     received_at: datetime
     subject_had_code: bool
+    redriven: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +125,8 @@ def held_records(transaction: Transaction, submission_ids: Collection[UUID]) -> 
 _HELD = (
     "submission_id, subject_id, subject_code, provider_code, kind, record_number, record_revision, facility_number, value, value_sha256, "
     "is_json, topic, topic_id, partition, record_offset, received_at, EXISTS (SELECT FROM subject_code "
-    "WHERE subject_code.code = submission.subject_code AND subject_code.subject_id = submission.subject_id) AS subject_had_code"
+    "WHERE subject_code.code = submission.subject_code AND subject_code.subject_id = submission.subject_id) AS subject_had_code, "
+    "EXISTS (SELECT FROM redriven_record WHERE redriven_record.submission_id = submission.submission_id) AS redriven"
 )
 _HELD_BY_ID = text(f"SELECT {_HELD} FROM submission WHERE submission_id = ANY(CAST(:ids AS uuid[]))")  # noqa: S608
 
@@ -153,6 +155,7 @@ def _held(row: Any) -> HeldRecord:
         place=Place(topic=row.topic, topic_id=row.topic_id, partition=row.partition, offset=row.record_offset),
         received_at=row.received_at,
         subject_had_code=row.subject_had_code,
+        redriven=row.redriven,
     )
 
 

@@ -94,6 +94,29 @@ class TestExplain:
         for shown in (CODE, "1206.000000", "84.000000", "SUBJECT_NOT_IN_DIRECTORY", "12 submissions", "emissions-as-reported/1"):
             assert shown in text
 
+    def test_by_period_gives_the_same_bytes_for_an_instant_after_a_correction_as_before(
+        self, collector: Collector, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        collector.send(
+            *(("eco-sx", reported("100.5", "7", record_number=str(number), period=month(2024, number))) for number in range(1, 13))
+        )
+        collector.rebuild()
+        then = collector.rows("SELECT clock_timestamp() AS now")[0]["now"].isoformat()
+        environment()
+        command = ["explain", "--subject", CODE, "--by", "quarter", "--known-on", then, "--json"]
+        assert main(command) == 0
+        before = capsys.readouterr().out
+        collector.send(("eco-sx", reported("1", "7", record_number="2", record_revision=2, period=month(2024, 2))))
+        collector.rebuild()
+        assert main(command) == 0
+        assert capsys.readouterr().out == before
+        first = json.loads(before)["periods"][0]
+        assert (first["name"], first["complete"], first["totals"][-1]["amount_tco2e"]) == ("2024-Q1", True, "322.500000")
+        assert main([*command[:5]]) == 0
+        assert "2024-Q1  complete" in (text := capsys.readouterr().out)
+        assert "223.000000" in text
+        assert main(["explain", "--subject", CODE, "--json"]) == 2
+
     def test_says_what_it_cannot(self, environment: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
         environment()
         assert main(["explain", "--subject", CODE]) == 1

@@ -135,6 +135,7 @@ class AccountStatement(_message.Message):
     ALLOWANCES_FIELD_NUMBER: _builtins.int
     FISCAL_LINES_FIELD_NUMBER: _builtins.int
     INCOMPLETE_PERIODS_FIELD_NUMBER: _builtins.int
+    COMPARISONS_FIELD_NUMBER: _builtins.int
     subject_id: _builtins.str
     """UUID of the subject."""
     subject_code: _builtins.str
@@ -193,6 +194,10 @@ class AccountStatement(_message.Message):
     def incomplete_periods(self) -> _containers.RepeatedCompositeFieldContainer[_period_pb2.Period]:
         """Stretches of days of which something is known that does not stand among the lines; there nothing is complete."""
 
+    @_builtins.property
+    def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowComparison]:
+        """The newest whole windows against their own past and the industry, oldest first."""
+
     def __init__(
         self,
         *,
@@ -213,10 +218,11 @@ class AccountStatement(_message.Message):
         allowances: Global___AllowanceAccount | None = ...,
         fiscal_lines: _abc.Iterable[Global___FiscalLine] | None = ...,
         incomplete_periods: _abc.Iterable[_period_pb2.Period] | None = ...,
+        comparisons: _abc.Iterable[Global___WindowComparison] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["allowances", b"allowances", "known_time", b"known_time", "plan", b"plan", "profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "allowances", b"allowances", "annual_figures", b"annual_figures", "beside_lines", b"beside_lines", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "fiscal_lines", b"fiscal_lines", "incomplete_periods", b"incomplete_periods", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_revision", b"account_revision", "allowances", b"allowances", "annual_figures", b"annual_figures", "beside_lines", b"beside_lines", "comparisons", b"comparisons", "evidence_count", b"evidence_count", "evidence_root", b"evidence_root", "findings", b"findings", "fiscal_lines", b"fiscal_lines", "incomplete_periods", b"incomplete_periods", "investments", b"investments", "known_time", b"known_time", "lines", b"lines", "outputs", b"outputs", "plan", b"plan", "profile", b"profile", "subject_code", b"subject_code", "subject_id", b"subject_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -635,7 +641,7 @@ class AllowanceAccount(_message.Message):
     OVERDRAWN_T_FIELD_NUMBER: _builtins.int
     OFFSET_HELD_T_FIELD_NUMBER: _builtins.int
     overdrawn_t: _builtins.str
-    """Overdraft of all vintages, tCO2e: owed beyond what is held."""
+    """Overdraft of all vintages whose holdings are known, tCO2e: owed beyond what is held."""
     offset_held_t: _builtins.str
     """Certified emission reductions (CCER) held, tCO2e; negative where more left than is known to have come."""
     @_builtins.property
@@ -691,9 +697,9 @@ class EtsYearFigures(_message.Message):
     sold_t: _builtins.str
     """Sold, t."""
     held_t: _builtins.str
-    """Held in the end, pledged and frozen ones included, t."""
+    """Held in the end, pledged and frozen ones included, t; empty where no grant, purchase or holding of the vintage is known."""
     overdrawn_t: _builtins.str
-    """Overdrawn, t."""
+    """Overdrawn, t; empty where the holdings are not known."""
     borrowed_t: _builtins.str
     """Borrowed and not returned, t."""
     pledged_t: _builtins.str
@@ -805,3 +811,187 @@ class FiscalLine(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FiscalLine: _TypeAlias = FiscalLine  # noqa: Y015
+
+@_typing.final
+class WindowComparison(_message.Message):
+    """How one window compares: figures and positions, no labels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    BASE_YEAR_FIELD_NUMBER: _builtins.int
+    BENCHMARKS_FIELD_NUMBER: _builtins.int
+    PEERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def window(self) -> _period_pb2.Period:
+        """The window, one of annual_figures."""
+
+    @_builtins.property
+    def previous(self) -> Global___OwnChange:
+        """Change against the window before; unset where the two are not alike."""
+
+    @_builtins.property
+    def base_year(self) -> Global___OwnChange:
+        """Change against the window of the plan's base year; unset without one."""
+
+    @_builtins.property
+    def benchmarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___BenchmarkPosition]:
+        """Intensity laid against every benchmark that holds for the whole window."""
+
+    @_builtins.property
+    def peers(self) -> Global___PeerPosition:
+        """Place among the peers; unset where too few or too unequal."""
+
+    def __init__(
+        self,
+        *,
+        window: _period_pb2.Period | None = ...,
+        previous: Global___OwnChange | None = ...,
+        base_year: Global___OwnChange | None = ...,
+        benchmarks: _abc.Iterable[Global___BenchmarkPosition] | None = ...,
+        peers: Global___PeerPosition | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["base_year", b"base_year", "peers", b"peers", "previous", b"previous", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_year", b"base_year", "benchmarks", b"benchmarks", "peers", b"peers", "previous", b"previous", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WindowComparison: _TypeAlias = WindowComparison  # noqa: Y015
+
+@_typing.final
+class OwnChange(_message.Message):
+    """Change against an earlier window of the same account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGAINST_FIELD_NUMBER: _builtins.int
+    EMISSIONS_PERCENT_FIELD_NUMBER: _builtins.int
+    INTENSITY_PERCENT_FIELD_NUMBER: _builtins.int
+    DATA_QUALITY_FIELD_NUMBER: _builtins.int
+    emissions_percent: _builtins.str
+    """Change of scope 1 and 2 together, percent, scale 2; empty where a month of either window is missing."""
+    intensity_percent: _builtins.str
+    """Change of intensity, percent, scale 2; empty where it is not given for both."""
+    data_quality: _builtins.int
+    """Worst data quality of both windows, PCAF 1 to 5."""
+    @_builtins.property
+    def against(self) -> _period_pb2.Period:
+        """The earlier window."""
+
+    def __init__(
+        self,
+        *,
+        against: _period_pb2.Period | None = ...,
+        emissions_percent: _builtins.str = ...,
+        intensity_percent: _builtins.str = ...,
+        data_quality: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["against", b"against"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["against", b"against", "data_quality", b"data_quality", "emissions_percent", b"emissions_percent", "intensity_percent", b"intensity_percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnChange: _TypeAlias = OwnChange  # noqa: Y015
+
+@_typing.final
+class BenchmarkPosition(_message.Message):
+    """Intensity as a multiple of an industry benchmark."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDITION_FIELD_NUMBER: _builtins.int
+    BENCHMARK_ID_FIELD_NUMBER: _builtins.int
+    UNIT_CLASS_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    VALUE_TCO2_PER_UNIT_FIELD_NUMBER: _builtins.int
+    RATIO_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    edition: _builtins.str
+    """Edition of the file of benchmarks."""
+    benchmark_id: _builtins.str
+    """Benchmark of this edition."""
+    unit_class: _builtins.str
+    """Class of plant it is for."""
+    basis: _builtins.str
+    """What its denominator is, e.g. electricity generated; benchmarks of two bases are not to be chained."""
+    value_tco2_per_unit: _builtins.str
+    """The benchmark, tCO2 per unit of output."""
+    ratio: _builtins.str
+    """Intensity ÷ benchmark, scale 4; above 1 is worse."""
+    source: _builtins.str
+    """Who published it."""
+    confidence: _builtins.str
+    """primary, transcription, partly or unverified."""
+    def __init__(
+        self,
+        *,
+        edition: _builtins.str = ...,
+        benchmark_id: _builtins.str = ...,
+        unit_class: _builtins.str = ...,
+        basis: _builtins.str = ...,
+        value_tco2_per_unit: _builtins.str = ...,
+        ratio: _builtins.str = ...,
+        source: _builtins.str = ...,
+        confidence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basis", b"basis", "benchmark_id", b"benchmark_id", "confidence", b"confidence", "edition", b"edition", "ratio", b"ratio", "source", b"source", "unit_class", b"unit_class", "value_tco2_per_unit", b"value_tco2_per_unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BenchmarkPosition: _TypeAlias = BenchmarkPosition  # noqa: Y015
+
+@_typing.final
+class PeerPosition(_message.Message):
+    """Place among the peers of an industry class and product. No value is that of a single peer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    EDITION_FIELD_NUMBER: _builtins.int
+    COUNT_BAND_FIELD_NUMBER: _builtins.int
+    P25_FIELD_NUMBER: _builtins.int
+    P50_FIELD_NUMBER: _builtins.int
+    P75_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    snapshot_id: _builtins.str
+    """UUID of the snapshot."""
+    month: _builtins.str
+    """Month of its close, YYYY-MM."""
+    edition: _builtins.int
+    """Edition; a correction makes a new one."""
+    count_band: _builtins.str
+    """How many peers, roughly: 5-9, 10-19, 20+."""
+    p25: _builtins.str
+    """Quartiles of intensity, tCO2e per unit, smoothed and rounded to two digits."""
+    p50: _builtins.str
+    """Median."""
+    p75: _builtins.str
+    """Third quartile."""
+    band: _builtins.str
+    """Quarter in which the subject lies: Q1 (lowest intensity) to Q4."""
+    def __init__(
+        self,
+        *,
+        snapshot_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+        edition: _builtins.int = ...,
+        count_band: _builtins.str = ...,
+        p25: _builtins.str = ...,
+        p50: _builtins.str = ...,
+        p75: _builtins.str = ...,
+        band: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "count_band", b"count_band", "edition", b"edition", "month", b"month", "p25", b"p25", "p50", b"p50", "p75", b"p75", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PeerPosition: _TypeAlias = PeerPosition  # noqa: Y015

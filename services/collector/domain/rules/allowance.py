@@ -53,6 +53,20 @@ def allowance_overdrawn(view: AccountView) -> Iterator[Suspicion]:
 
 
 @rule(
+    rule_id="ALLOWANCE_HOLDINGS_UNKNOWN",
+    severity=Severity.NOTICE,
+    rationale="Allowances leave or are pledged of which nobody told that they came: nobody can say whether they were there.",
+    possible_harm="Told as an overdraft it would brand a sound firm; told as nothing, a lender would not ask.",
+    source="this bureau: what is not known is not 0",
+    innocent_explanation="The records begin after the allowances came, or the registry does not send grants.",
+    what_to_do="Send the grant or purchase, or the registry's holding of a day before.",
+    rests_on_absence=True,
+)
+def allowance_holdings_unknown(view: AccountView) -> Iterator[Suspicion]:
+    return _found(view, Irregularity.HOLDINGS_UNKNOWN, "allowances leave or are pledged of a vintage whose holdings are not known")
+
+
+@rule(
     rule_id="ALLOWANCE_OVERDRAFT_STATED",
     severity=Severity.WARNING,
     rationale="The registry itself states that more is owed than is held.",

@@ -42,6 +42,11 @@ CASES = [
         sent=[GRANTED, ("m", moved("SOLD", "101", on="2024-04-01"))],
         harmless=[GRANTED, ("m", moved("SOLD", "100", on="2024-04-01"))],
     ),
+    Planted(
+        rule_id="ALLOWANCE_HOLDINGS_UNKNOWN",
+        sent=[("m", moved("SOLD", "1", on="2024-04-01"))],
+        harmless=[("m", holding("1", on="2024-03-31")), ("m", moved("SOLD", "1", on="2024-04-01"))],
+    ),
     Planted(rule_id="ALLOWANCE_OVERDRAFT_STATED", sent=[("m", holding("0", overdrawn="7"))], harmless=[("m", holding("0", overdrawn="0"))]),
     Planted(
         rule_id="ALLOWANCE_RELEASE_WITHOUT_PLEDGE",
