@@ -108,6 +108,11 @@ class AccountView:
         return groups
 
     @cached_property
+    def totals(self) -> dict[object, object]:
+        """Hold what rules have added up already (rules/stated.py)."""
+        return {}
+
+    @cached_property
     def uses_by_place(self) -> Mapping[tuple[type[Content], UUID], Sequence[Use]]:
         """Group what counts on the subject's facilities, also under a former owner's code, by what it states and where; in time."""
         groups: dict[tuple[type[Content], UUID], list[Use]] = defaultdict(list)

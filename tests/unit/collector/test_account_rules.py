@@ -12,7 +12,7 @@ from services.collector.domain.rules import catalogue
 from tests.unit.collector import rule_cases
 from tests.unit.collector.planted import REGISTERED, Planted
 from tests.unit.collector.rule_cases.account import wind
-from tests.unit.collector.submissions import DECLARED, METERED, electricity, findings_of, fuel, month, reported, view_of
+from tests.unit.collector.submissions import DECLARED, METERED, electricity, findings_of, fuel, month, output, reported, view_of
 
 CASES: list[Planted] = [
     case for module in iter_modules(rule_cases.__path__) for case in import_module(f"{rule_cases.__name__}.{module.name}").CASES
@@ -101,6 +101,12 @@ class TestFindingIds:
         ids = {one.rule_id: one.finding_id for one in findings_of(view_of(first))}
         later = {one.rule_id: one.finding_id for one in findings_of(view_of(more))}
         assert ids["FACILITY_NOT_REGISTERED"] == later["FACILITY_NOT_REGISTERED"]
+
+
+def test_a_thousand_records_of_one_month_are_added_up_once() -> None:
+    view = view_of([("a", output("1")) for _ in range(1000)] + [("a", electricity("1")) for _ in range(10)])
+    findings_of(view)
+    assert 0 < len(view.totals) < 20
 
 
 def test_odd_figures_are_posted_all_the_same() -> None:

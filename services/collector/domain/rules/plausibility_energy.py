@@ -131,7 +131,7 @@ def own_use_above_generation(view: AccountView) -> Iterator[Suspicion]:
 def electricity_sold_above_supply(view: AccountView) -> Iterator[Suspicion]:
     for one in stated(view, ElectricitySale):
         made = _generated(view, one.period, one.facility_id)
-        bought = total(view, ElectricityUse, lambda content: content.purchased_mwh, days=one.period, facility_id=one.facility_id)
+        bought = total(view, ElectricityUse, "purchased_mwh", days=one.period, facility_id=one.facility_id)
         if made is None or bought is None:
             continue
         if one.content.sold_mwh > (made.amount + bought.amount) * METER_TOLERANCE:
@@ -143,12 +143,12 @@ def _generated(view: AccountView, days: Period, facility_id: UUID) -> Total | No
     made = total(
         view,
         Output,
-        lambda content: content.quantity,
+        "quantity",
         days=days,
         facility_id=facility_id,
         code="electricity",
     )
-    return made or total(view, ElectricityGeneration, lambda content: content.generated_mwh, days=days, facility_id=facility_id)
+    return made or total(view, ElectricityGeneration, "generated_mwh", days=days, facility_id=facility_id)
 
 
 @rule(
@@ -165,12 +165,12 @@ def heat_sold_above_supply(view: AccountView) -> Iterator[Suspicion]:
         made = total(
             view,
             Output,
-            lambda content: content.quantity,
+            "quantity",
             days=one.period,
             facility_id=one.facility_id,
             code="heat",
         )
-        bought = total(view, HeatUse, lambda content: content.purchased_gj, days=one.period, facility_id=one.facility_id)
+        bought = total(view, HeatUse, "purchased_gj", days=one.period, facility_id=one.facility_id)
         known = [part for part in (made, bought) if part is not None]
         if known and one.content.sold_gj > sum(part.amount for part in known):
             yield one.suspicion("more heat was sold than made and bought", beside=[each for part in known for each in part.evidence])
@@ -194,7 +194,7 @@ def energy_below_physical_minimum(view: AccountView) -> Iterator[Suspicion]:
             continue
         minimum, needed = limit
         energy = {kind: _energy_gj(view, kind, one.period, one.facility_id) for kind in (FuelUse, ElectricityUse, HeatUse)}
-        made = total(view, Output, lambda content: content.quantity, days=one.period, facility_id=one.facility_id)
+        made = total(view, Output, "quantity", days=one.period, facility_id=one.facility_id)
         # Several products or routes share the energy; then nothing follows for any of them.
         assert made is not None, "an output covers its own days"
         if energy[needed] is None or made.amount != one.content.quantity:
@@ -237,8 +237,8 @@ def _gj(content: Content) -> Decimal:
 def stock_balance_off(view: AccountView) -> Iterator[Suspicion]:
     for one in stated(view, FuelStock):
         code = one.content.fuel_code
-        bought = total(view, FuelPurchase, lambda c: c.quantity, days=one.period, facility_id=one.facility_id, code=code)
-        used = total(view, FuelUse, lambda c: c.quantity, days=one.period, facility_id=one.facility_id, code=code)
+        bought = total(view, FuelPurchase, "quantity", days=one.period, facility_id=one.facility_id, code=code)
+        used = total(view, FuelUse, "quantity", days=one.period, facility_id=one.facility_id, code=code)
         if bought is None or used is None:
             continue
         missing = one.content.opening_t + bought.amount - used.amount - one.content.closing_t
@@ -278,12 +278,13 @@ def stock_not_carried_over(view: AccountView) -> Iterator[Suspicion]:
     rests_on_absence=True,
 )
 def fuel_not_bought(view: AccountView) -> Iterator[Suspicion]:
-    for one in stated(view, FuelUse):
-        bought = {other.content.fuel_code for other in beginning_in(view, FuelPurchase, one.facility_id, one.period)}
-        stocks = beginning_in(view, FuelStock, one.facility_id, one.period)
-        supplied = bought | {other.content.fuel_code for other in stocks}
-        if bought and one.content.fuel_code not in supplied and one.content.quantity > 0:
-            yield one.suspicion(f"{one.content.fuel_code} was used, and neither bought nor in stock", about=one.content.fuel_code)
+    uses = same_place_and_days(stated(view, FuelUse), lambda content: "")
+    for (facility_id, period, _), ones in uses.items():
+        bought = {other.content.fuel_code for other in beginning_in(view, FuelPurchase, facility_id, period)}
+        supplied = bought | {other.content.fuel_code for other in beginning_in(view, FuelStock, facility_id, period)}
+        for one in ones if bought else ():
+            if one.content.fuel_code not in supplied and one.content.quantity > 0:
+                yield one.suspicion(f"{one.content.fuel_code} was used, and neither bought nor in stock", about=one.content.fuel_code)
 
 
 # ---- Green electricity certificates ----
@@ -300,7 +301,7 @@ def fuel_not_bought(view: AccountView) -> Iterator[Suspicion]:
 )
 def certificates_above_consumption(view: AccountView) -> Iterator[Suspicion]:
     for (facility_id, period, _), ones in same_place_and_days(stated(view, GreenPowerCertificate), lambda content: "").items():
-        used = total(view, ElectricityUse, lambda content: content.purchased_mwh, days=period, facility_id=facility_id)
+        used = total(view, ElectricityUse, "purchased_mwh", days=period, facility_id=facility_id)
         if used is not None and sum(one.content.certificate_mwh for one in ones) > used.amount:
             yield ones[0].suspicion("certificates stand for more electricity than was bought", beside=[one.submission for one in ones])
 

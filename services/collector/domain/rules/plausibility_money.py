@@ -84,9 +84,9 @@ def invoiced_differs_from_use(view: AccountView) -> Iterator[Suspicion]:
     for (facility_id, period, code), ones in same_place_and_days(stated(view, InvoicedEnergy), lambda content: content.energy_code).items():
         used = None
         if code == "electricity":
-            used = total(view, ElectricityUse, lambda content: content.purchased_mwh, days=period, facility_id=facility_id)
+            used = total(view, ElectricityUse, "purchased_mwh", days=period, facility_id=facility_id)
         if code == "heat":
-            used = total(view, HeatUse, lambda content: content.purchased_gj, days=period, facility_id=facility_id)
+            used = total(view, HeatUse, "purchased_gj", days=period, facility_id=facility_id)
         invoiced = sum((one.content.quantity for one in ones), NOTHING)
         if used is not None and relative_difference(used.amount, invoiced) > INVOICE_DIFFERENCE_MAX:
             beside = (*used.evidence, *(one.submission for one in ones))
@@ -134,7 +134,7 @@ def tax_above_revenue(view: AccountView) -> Iterator[Suspicion]:
 )
 def output_without_revenue(view: AccountView) -> Iterator[Suspicion]:
     for one in stated(view, TaxReturn):
-        made = total(view, Output, lambda content: content.quantity, days=one.period, facility_id=one.facility_id)
+        made = total(view, Output, "quantity", days=one.period, facility_id=one.facility_id)
         a_year = one.period.months() == 12
         if a_year and made is not None and made.amount > 0 and one.content.revenue_yuan == 0:
             yield one.suspicion("a year of output without revenue", beside=made.evidence)

@@ -52,7 +52,7 @@ def output_above_capacity(view: AccountView) -> Iterator[Suspicion]:
         made = total(
             view,
             Output,
-            lambda content: content.quantity,
+            "quantity",
             days=one.period,
             facility_id=one.facility_id,
             code=product,
@@ -111,7 +111,7 @@ def load_rate_above_full(view: AccountView) -> Iterator[Suspicion]:
 )
 def output_without_hours(view: AccountView) -> Iterator[Suspicion]:
     for one in stated(view, Output):
-        hours = total(view, OperatingHours, lambda content: content.hours, days=one.period, facility_id=one.facility_id)
+        hours = total(view, OperatingHours, "hours", days=one.period, facility_id=one.facility_id)
         if hours is not None and hours.amount == 0 and one.content.quantity > 0:
             yield one.suspicion("output while all units stood still", about=one.content.product_code, beside=hours.evidence)
 

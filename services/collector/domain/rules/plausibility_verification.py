@@ -58,7 +58,7 @@ def reported_factor_impossible(view: AccountView) -> Iterator[Suspicion]:
         used = total(
             view,
             FuelUse,
-            lambda content: content.quantity,
+            "quantity",
             days=one.period,
             facility_id=one.facility_id,
             code=one.content.energy_carrier,
@@ -80,8 +80,8 @@ def reported_factor_impossible(view: AccountView) -> Iterator[Suspicion]:
 def scope2_factor_impossible(view: AccountView) -> Iterator[Suspicion]:
     for one in stated(view, ReportedEmissions):
         scope2 = one.content.scope2_tco2e
-        bought = total(view, ElectricityUse, lambda content: content.purchased_mwh, days=one.period, facility_id=one.facility_id)
-        heat = total(view, HeatUse, lambda content: content.purchased_gj, days=one.period, facility_id=one.facility_id)
+        bought = total(view, ElectricityUse, "purchased_mwh", days=one.period, facility_id=one.facility_id)
+        heat = total(view, HeatUse, "purchased_gj", days=one.period, facility_id=one.facility_id)
         if scope2 is not None and bought is not None and heat is None and scope2 > GRID_FACTOR_MAX * bought.amount:
             yield one.suspicion("scope 2 is more than any grid emits for the electricity bought", beside=bought.evidence)
 

@@ -6,7 +6,7 @@ code, and only what covers exactly the days asked for is a total. Nothing here i
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -91,7 +91,7 @@ def _stated(use: Use) -> Stated[C]:
 def total(
     view: AccountView,
     of: type[C],
-    amount: Callable[[C], Decimal | None],
+    amount: str | Callable[[C], Decimal],
     *,
     days: Period,
     facility_id: UUID,
@@ -99,25 +99,31 @@ def total(
 ) -> Total | None:
     """Add up what is stated of one facility for exactly these days; None where nobody states all of them.
 
-    `code` takes what is stated of one fuel or product alone.
+    `amount` is a field of the content, or what to compute of it; `code` takes what is stated of one fuel or product alone. Each
+    total is computed once: a thousand records of one month ask for the same ones a thousand times.
     """
-    by_provider: dict[str, list[Stated[C]]] = defaultdict(list)
-    for one in beginning_in(view, of, facility_id, days):
-        if lies_within(one.period, days) and code in ("", _code(one.content)) and amount(one.content) is not None:
-            by_provider[one.submission.provider_code].append(one)
+    key = (of, amount, days, facility_id, code)
+    if key not in view.totals:
+        view.totals[key] = _total(beginning_in(view, of, facility_id, days), amount, days, code)
+    return cast(Total | None, view.totals[key])
+
+
+def _total(ones: Iterable[Stated[C]], amount: str | Callable[[C], Decimal], days: Period, code: str) -> Total | None:
+    by_provider: dict[str, list[tuple[Stated[C], Decimal]]] = defaultdict(list)
+    for one in ones:
+        value = getattr(one.content, amount) if isinstance(amount, str) else amount(one.content)
+        if lies_within(one.period, days) and code in ("", _code(one.content)) and value is not None:
+            by_provider[one.submission.provider_code].append((one, value))
     found = []
-    for provider_code, ones in by_provider.items():
-        whole = [one for one in ones if one.period.days() == days.days()] or ones
-        if _follow_each_other(whole, days):
-            quality = max(DATA_QUALITY_OF_BASIS[getattr(one.content, "basis", Basis.DECLARED)] for one in whole)
+    for provider_code, given in by_provider.items():
+        whole = [(one, value) for one, value in given if one.period.days() == days.days()] or given
+        if _follow_each_other([one.period for one, _ in whole], days):
+            quality = max(DATA_QUALITY_OF_BASIS[getattr(one.content, "basis", Basis.DECLARED)] for one, _ in whole)
             found.append((quality, provider_code, whole))
     if not found:
         return None
     _, _, best = min(found, key=lambda one: one[:2])
-    return Total(
-        amount=sum((amount(one.content) or NOTHING for one in best), NOTHING),
-        evidence=tuple(one.submission for one in best),
-    )
+    return Total(amount=sum((value for _, value in best), NOTHING), evidence=tuple(one.submission for one, _ in best))
 
 
 def _code(content: object) -> str:
@@ -133,7 +139,7 @@ def same_place_and_days(ones: Iterator[Stated[C]], key: Callable[[C], str]) -> d
     return groups
 
 
-def _follow_each_other(ones: Sequence[Stated[C]], days: Period) -> bool:
+def _follow_each_other(stated_for: Iterable[Period], days: Period) -> bool:
     """Tell whether the periods cover these days and none overlaps another but those that are the same."""
-    periods = sorted({(one.period.start, one.period.end): one.period for one in ones}.values(), key=lambda period: period.start)
+    periods = sorted({(period.start, period.end): period for period in stated_for}.values(), key=lambda period: period.start)
     return all(one.end <= after.start for one, after in pairwise(periods)) and cover_exactly(periods, days)
