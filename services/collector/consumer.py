@@ -86,8 +86,9 @@ class Intake:
         started = time.monotonic()
         now = transaction.now()
         # 1. Leave out what was taken in before, check the form of every other record, by the directory as it stands.
-        known = directory.everyone(transaction)
-        stretches = [_examined_all(stretch, known, now) for stretch in new_records.stretches(transaction, records)]
+        new = new_records.stretches(transaction, records)
+        known = _publishers(transaction, {stretch[0].record.topic for stretch in new})
+        stretches = [_examined_all(stretch, known, now) for stretch in new]
         arrivals = [arrival for stretch in stretches for arrival in stretch]
         # 2. Keep what is new; the database decides what is held already, under the same bytes or under others.
         accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
@@ -106,7 +107,7 @@ class Intake:
         They have their receipts, so nothing is written about the others and nobody is told: that is for who asked.
         """
         now = transaction.now()
-        known = directory.everyone(transaction)
+        known = _publishers(transaction, {record.topic for record, _ in records})
         arrivals = [one for record, received_at in records for one in _examined_all([new_records.read(record)], known, now, received_at)]
         accepted = self._keep(transaction, [one for one in arrivals if one.outcome is None], now)
         work_queue.mark_all(transaction, queue=DIRTY_SUBJECTS, marks=_marks(transaction, accepted, now))
@@ -159,6 +160,11 @@ class Intake:
 
 
 # ---- Step 1: check ----
+
+
+def _publishers(transaction: Transaction, topics: Iterable[str]) -> dict[str, Provider]:
+    """Read the directory's entries of those who publish on these topics, by code."""
+    return directory.named(transaction, {provider.domain_and_code(topic)[1] for topic in topics})
 
 
 def _examined_all(
@@ -240,10 +246,11 @@ def _first_of_each_key(
     first: dict[UUID, Arrival] = {}
     ids_before: dict[UUID, list[UUID]] = {}
     for arrival in candidates:
-        arrival.subject_id = subjects[arrival.sound().subject_code]
+        received = arrival.sound()
+        arrival.subject_id = subjects[received.subject_code]
         key = _key(arrival, arrival.subject_id)
         arrival.submission_id = key.submission_id()
-        if first.setdefault(arrival.submission_id, arrival) is arrival and key.record_revision > 1:
+        if first.setdefault(arrival.submission_id, arrival) is arrival and received.record_revision > 1:
             ids_before[arrival.submission_id] = key.ids_before()
     held = store.held(transaction, {one for ids in ids_before.values() for one in ids})
     # Those before it in this batch count as well; what is held already stands for its key.

@@ -1,11 +1,11 @@
 """The provider directory in the tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects import postgresql
 
 from services.collector.domain.basis import Basis
@@ -26,6 +26,11 @@ def providers(transaction: Transaction) -> dict[str, Provider]:
 def everyone(transaction: Transaction) -> dict[str, Provider]:
     """Read the directory with all who ever were in it; who has been withdrawn has ended kinds only."""
     return _by_code(transaction.execute(_EVERYONE))
+
+
+def named(transaction: Transaction, codes: Collection[str]) -> dict[str, Provider]:
+    """Read what `everyone` says of these codes; who never was in the directory is left out."""
+    return _by_code(transaction.execute(_NAMED, {"codes": sorted(codes)}))
 
 
 def entries(transaction: Transaction) -> list[Entry]:
@@ -58,6 +63,9 @@ def calendar_of(transaction: Transaction, provider_code: str) -> dict[str, Expec
 
 # Asked for every batch of intake, so without the terms.
 _EVERYONE = select(*_PROVIDER_COLUMNS).order_by(PROVIDER.c.provider_code)
+_NAMED = select(*_PROVIDER_COLUMNS).where(
+    PROVIDER.c.provider_code == func.any(bindparam("codes", type_=postgresql.ARRAY(PROVIDER.c.provider_code.type)))
+)
 _ENTRIES = select(PROVIDER).where(PROVIDER.c.withdrawn_at.is_(None), PROVIDER.c.purpose.is_not(None)).order_by(PROVIDER.c.provider_code)
 
 
