@@ -4,6 +4,7 @@ The code is the key by which intake names a subject. Whether such a subject exis
 """
 
 import re
+from functools import lru_cache
 from uuid import UUID
 
 from services.common.identifiers import derived_id
@@ -35,6 +36,8 @@ def check_character(first_seventeen: str) -> str:
     return ALPHABET[-weighted % _MODULUS]
 
 
+# The same few thousand subjects are reported on again and again.
+@lru_cache(maxsize=65_536)
 def has_valid_check_character(code: str) -> bool:
     """Tell whether the last character of a well-formed code is the one that the others ask for."""
     return check_character(code[:-1]) == code[-1]

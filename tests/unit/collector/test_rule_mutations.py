@@ -25,6 +25,9 @@ MODULES = [module for module in _ALL if _is_rule_module(module)]
 # Mutants that are no other rule: why no case can tell them apart. Everything else is a gap in the cases.
 EQUIVALENT: dict[str, str] = {
     "plausibility_history.year_copied: year - 1: Sub → Add": "the same pairs of months, found from the earlier one",
+    "form_time.period_in_the_future: period is None or period.end <= context.received_at.date(): without part 2": "a way to be quick",
+    "form_time.period_in_the_future: period.end <= context.received_at.date(): LtE → Lt": "a way to be quick",
+    "form_time.day_in_the_future: if not days:\n    return None: condition → False": "a way to be quick",
 }
 
 

@@ -88,7 +88,8 @@ def period_too_long(received: Received, context: FormContext) -> str | None:
 )
 def period_in_the_future(received: Received, context: FormContext) -> str | None:
     period = received.period
-    if period is None:
+    # Nowhere on earth is the date more than a day behind that of UTC.
+    if period is None or period.end <= context.received_at.date():
         return None
     today = context.received_at.astimezone(ZoneInfo(period.zone)).date()
     if period.end <= today + timedelta(days=DAYS_FUTURE_MAX):
@@ -169,8 +170,11 @@ def dates_out_of_order(received: Received, context: FormContext) -> str | None:
     what_to_do="Send the record when it has happened, with its day.",
 )
 def day_in_the_future(received: Received, context: FormContext) -> str | None:
+    days = list(_past_days(received.content))
+    if not days:
+        return None
     newest = context.received_at.astimezone(_STATUTORY_ZONE).date() + timedelta(days=DAYS_FUTURE_MAX)
-    late = [f"{name} {day}" for name, day in _past_days(received.content) if day > newest]
+    late = [f"{name} {day}" for name, day in days if day > newest]
     return f"{', '.join(late[:5])} lies ahead of the day on which the record arrived" if late else None
 
 
