@@ -68,8 +68,6 @@ _DISCLOSURE = Path(__file__).with_name("domain") / "disclosure.toml"
 # Objects made while rebuilding an account are dropped at once; looking for cycles after every 700 of them costs a third of the time.
 _GC_THRESHOLD = 50_000
 _DECISION_CHARACTERS_MAX = 500
-# While the database works, one thread reads records and another waits for its answer; Python would let the second wait 5 ms for its turn.
-_SWITCH_INTERVAL_S = 0.0005
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -249,7 +247,6 @@ def _serve(_: argparse.Namespace) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         return run_until_stopped(
             {

@@ -42,7 +42,6 @@ FLOOR_TABLE = "floor_submission"
 FLOOR_BATCH_RECORDS_MAX = 5_000
 # As in services/collector/__main__.py; neither phase is slowed by looking for cycles among what was prepared.
 GC_THRESHOLD = 50_000
-SWITCH_INTERVAL_S = 0.0005
 
 _TYPES = {
     "submission_id": "uuid",
@@ -253,7 +252,6 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def main() -> int:
