@@ -37,7 +37,7 @@ class TestASignedRecord:
         value = electricity("1").SerializeToString()
         jws = SIGNER.jws_by_library(value, at=datetime.now(UTC))
         sent = collector.record("grid-sx", electricity("1"), headers={"jws": jws})
-        collector.take(replace(sent, value=value))
+        collector.take(sent._replace(value=value))
         assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED"]
         (kept,) = collector.rows("SELECT jws, record_key, record_offset FROM record_envelope")
         assert (kept["jws"], kept["record_key"], kept["record_offset"]) == (jws, sent.key, sent.offset)
@@ -56,7 +56,7 @@ class TestASignedRecord:
         give_key(collector, duty=SignatureDuty.REQUIRED, valid_until=now - timedelta(days=1))
         for number, signed_at in enumerate((now - timedelta(days=2), now), start=1):
             sent = collector.record("grid-sx", electricity("1", record_number=f"{number}"))
-            collector.take(replace(sent, headers={"jws": SIGNER.jws(sent.value or b"", at=signed_at)}))
+            collector.take(sent._replace(headers={"jws": SIGNER.jws(sent.value or b"", at=signed_at)}))
         assert outcomes(collector.receipts("grid-sx")) == ["ACCEPTED", "REJECTED"]
         assert [finding.rule_id for finding in collector.findings("grid-sx")] == ["FORM_SIGNATURE_TIME"]
 
