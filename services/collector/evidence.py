@@ -229,7 +229,7 @@ def _check_revisions(database: Database, checked: Checked) -> None:
 
 
 def _faults_of_revision(
-    revision: HeldRevision, expected: int, amounts: Mapping[tuple[UUID, date, date, int, str], Decimal] | None
+    revision: HeldRevision, expected: int, amounts: Mapping[tuple[UUID, date, date, int, str, str], Decimal] | None
 ) -> Iterator[str]:
     if revision.account_revision != expected:
         yield "the revision before it is missing"
@@ -240,10 +240,11 @@ def _faults_of_revision(
     if (statement.evidence_root, statement.evidence_count) != (revision.evidence_root, revision.evidence_count):
         yield "the evidence beside the statement is not the one in it"
     if amounts is not None and not any(finding.rule_id == _LIMITED_RULE for finding in statement.findings):
-        stated: dict[tuple[UUID, date, date, int, str], Decimal] = {}
-        for line in statement.lines:
+        stated: dict[tuple[UUID, date, date, int, str, str], Decimal] = {}
+        for line in (*statement.lines, *statement.beside_lines):
             start, end = date.fromisoformat(line.period.start_date), date.fromisoformat(line.period.end_date)
-            key = (UUID(line.facility_id), start, end, int(line.scope), line.energy_carrier)
+            treatment = account_pb2.Treatment.Name(line.treatment).removeprefix("TREATMENT_")
+            key = (UUID(line.facility_id), start, end, int(line.scope), line.energy_carrier, treatment)
             stated[key] = stated.get(key, Decimal(0)) + Decimal(line.amount_tco2e)
         if {key: amount for key, amount in stated.items() if amount} != dict(amounts):
             yield "the lines of the statement are not what postings and reversals add up to"

@@ -252,15 +252,15 @@ _REVISION_PAGE = text("""
 """)
 
 
-def net_amounts(transaction: Transaction, subject_id: UUID) -> dict[tuple[UUID, date, date, int, str], Decimal]:
-    """Sum postings and reversals of a subject by facility, period, scope and carrier; what is 0 in all is left out."""
+def net_amounts(transaction: Transaction, subject_id: UUID) -> dict[tuple[UUID, date, date, int, str, str], Decimal]:
+    """Sum postings and reversals of a subject by facility, period, scope, carrier and treatment; what is 0 in all is left out."""
     return {
-        (row.facility_id, row.period_start, row.period_end, row.scope, row.energy_carrier): row.amount
+        (row.facility_id, row.period_start, row.period_end, row.scope, row.energy_carrier, row.treatment): row.amount
         for row in transaction.execute(_NET_AMOUNTS, {"subject_id": subject_id})
     }
 
 
 _NET_AMOUNTS = text("""
-    SELECT facility_id, period_start, period_end, scope, energy_carrier, sum(amount_tco2e) AS amount
-    FROM posting WHERE subject_id = :subject_id GROUP BY 1, 2, 3, 4, 5 HAVING sum(amount_tco2e) <> 0
+    SELECT facility_id, period_start, period_end, scope, energy_carrier, treatment, sum(amount_tco2e) AS amount
+    FROM posting WHERE subject_id = :subject_id GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(amount_tco2e) <> 0
 """)
