@@ -54,8 +54,9 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settled]:
     truth = tmp_path_factory.mktemp("checkers") / "truth.jsonl"
     with running_stack() as stack:
         stack.start(*SERVICES)
-        for _ in range(2):
-            _publish(stack, truth)
+        # Slowly first: an account is then drawn up several times, so that there are reversals and later revisions to damage.
+        _publish(stack, truth, "--rate", "250")
+        _publish(stack, truth)
         with stack.bank() as bank:
             codes = truth_file.subject_codes(truth)[:2]
             answers = [answer for code in codes for answer in (bank.grade(code), bank.report(code))]
@@ -63,8 +64,8 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settled]:
         yield Settled(stack=stack, truth=truth_file.planned_records(truth), answers=answers)
 
 
-def _publish(stack: Stack, truth: Path) -> None:
-    stack.sandbox("province", "--subjects", "12", "--seed", "3", "--months", "30", "--order", "subject", "--truth", str(truth))
+def _publish(stack: Stack, truth: Path, *more: str) -> None:
+    stack.sandbox("province", "--subjects", "12", "--seed", "3", "--months", "30", "--order", "subject", "--truth", str(truth), *more)
     stack.wait_settled(seconds=120)
 
 
