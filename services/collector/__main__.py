@@ -85,7 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{SERVICE}: a method file is refused: {error}", file=sys.stderr)
     except PolicyRefusedError as error:
         print(f"{SERVICE}: the disclosure file is refused: {error}", file=sys.stderr)
-        return 2
     except BenchmarksRefusedError as error:
         print(f"{SERVICE}: the benchmarks are refused: {error}", file=sys.stderr)
     except (BrokerRefusedError, skipping.SkipRefusedError) as error:

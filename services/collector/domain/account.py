@@ -152,11 +152,7 @@ def draw_up(
     all_claims = claims.claims([own, *others], subject_of_code)
     register = _register(own, bureau, all_claims)
     # 1. Tie every figure to a facility, leave out what belongs to another subject.
-    uses = [
-        Use(submission=submission, facility=register.facility(submission.facility_number, submission.period))
-        for submission in effective
-        if submission.period is not None and not isinstance(submission.content, TransitionInvestment)
-    ]
+    uses = [Use(submission=one, facility=register.facility(one.facility_number, period)) for one, period in _of_facilities(effective)]
     remarks = [remark for use in uses if not use.facility.counts() for remark in _not_ours(use)]
     inherited = [use for former in former_owners for use in _inherited(subject_id, former, _register(former.history, bureau, all_claims))]
     # 2. Choose what counts where several figures speak of one quantity.
@@ -164,15 +160,7 @@ def draw_up(
     resolutions = _without_doubled_totals(uses, resolutions, remarks)
     resolutions = [_within_limit(resolution, remarks) for resolution in resolutions]
     # 3. Compute emissions: activities first, because reported figures are laid against them.
-    computation = Computation(book=book, profile=profile)
-    for resolution in resolutions:
-        if resolution.quantity.measure in KIND_OF_ACTIVITY:
-            computation.post_activity(resolution)
-    computation.close_balances()
-    for resolution in resolutions:
-        if resolution.quantity.measure in SCOPE_OF_REPORTED:
-            computation.post_as_reported(resolution)
-    computation.finish()
+    computation = _computed(resolutions, book, profile)
     contested = [remark.period for remark in remarks if remark.reason is Unposted.FACILITY_CONTESTED]
     # 4. Sum up.
     industry = profile.industry_code if profile is not None else ""
@@ -205,6 +193,19 @@ def draw_up(
     )
 
 
+def _computed(resolutions: Sequence[Resolution], book: Book, profile: Profile | None) -> Computation:
+    computation = Computation(book=book, profile=profile)
+    for resolution in resolutions:
+        if resolution.quantity.measure in KIND_OF_ACTIVITY:
+            computation.post_activity(resolution)
+    computation.close_balances()
+    for resolution in resolutions:
+        if resolution.quantity.measure in SCOPE_OF_REPORTED:
+            computation.post_as_reported(resolution)
+    computation.finish()
+    return computation
+
+
 # ---- From submissions to quantities ----
 
 
@@ -216,11 +217,17 @@ def _register(history: History, bureau: str, all_claims: Iterable[Claim]) -> Reg
 
 def _inherited(subject_id: UUID, former: FormerOwner, register: Register) -> Iterator[Use]:
     """Give the figures sent under the code of a former owner for facilities that are the subject's in their period."""
-    for submission in former.effective:
+    for submission, period in _of_facilities(former.effective):
+        facility = register.facility(submission.facility_number, period)
+        if facility.standing is Standing.PASSED_ON and facility.owner == subject_id:
+            yield Use(submission=submission, facility=replace(facility, standing=Standing.OWN, owner=None))
+
+
+def _of_facilities(effective: Iterable[Submission]) -> Iterator[tuple[Submission, Period]]:
+    """Give what is stated of facilities, with its period; plans and money are the subject's."""
+    for submission in effective:
         if submission.period is not None and not isinstance(submission.content, TransitionInvestment):
-            facility = register.facility(submission.facility_number, submission.period)
-            if facility.standing is Standing.PASSED_ON and facility.owner == subject_id:
-                yield Use(submission=submission, facility=replace(facility, standing=Standing.OWN, owner=None))
+            yield submission, submission.period
 
 
 def _quantities(
